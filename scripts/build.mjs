@@ -1,0 +1,44 @@
+// Bundles src/cli.ts into dist/ (one file per lazily loaded part, dependencies left in node_modules).
+// Built beside and swapped in, so that a command running meanwhile never sees half a build.
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const dist = path.join(root, 'dist');
+const fresh = path.join(root, `.dist-${process.pid}`);
+const started = new Date();
+
+await build({
+  absWorkingDir: root,
+  entryPoints: ['src/cli.ts'],
+  outdir: fresh,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22',
+  packages: 'external',
+  sourcemap: 'linked',
+  jsx: 'automatic',
+  logLevel: 'warning',
+});
+
+// Files that run as they are: the supervisor's shell shim.
+for (const [from, to] of [['src/supervise/shim.sh', 'shim.sh']]) {
+  if (!existsSync(path.join(root, from))) continue;
+  cpSync(path.join(root, from), path.join(fresh, to));
+  chmodSync(path.join(fresh, to), 0o755);
+}
+const stamp = path.join(fresh, '.built');
+writeFileSync(stamp, `${started.toISOString()}\n`);
+
+// Old chunks stay: a process started before the rebuild may still load one lazily.
+mkdirSync(dist, { recursive: true });
+for (const name of readdirSync(fresh).filter((file) => file !== '.built')) {
+  renameSync(path.join(fresh, name), path.join(dist, name));
+}
+renameSync(stamp, path.join(dist, '.built'));
+rmSync(fresh, { recursive: true, force: true });
+if (!process.argv.includes('--quiet')) console.log(`built dist/ in ${Date.now() - started.getTime()} ms`);

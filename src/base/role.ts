@@ -1,0 +1,11 @@
+/** What a process of a deployment is for. */
+export const ROLES = ['frontend', 'router', 'prefill', 'decode', 'aggregated', 'planner'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Roles that generate tokens. */
+export const WORKER_ROLES = ['prefill', 'decode', 'aggregated'] as const;
+export type WorkerRole = (typeof WORKER_ROLES)[number];
+
+export function isWorkerRole(role: Role): role is WorkerRole {
+  return (WORKER_ROLES as readonly Role[]).includes(role);
+}

@@ -1,0 +1,74 @@
+import { enableCompileCache } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { DynamoError, messageOf } from './base/errors.ts';
+import { packageVersion } from './base/package-root.ts';
+import { COMMANDS } from './commands/registry.ts';
+
+/**
+ * The entry file, and the only one that ends the process. Builds the program from the command table, runs one command,
+ * prints one error, sets the exit status. A command's code loads when it is chosen, so `--help` stays fast.
+ */
+enableCompileCache();
+
+function buildProgram(): Command {
+  const program = new Command('dynamo')
+    .description('Serve large models with separate prefill and decode workers: one recipe file, one command, tokens.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('--verbose', 'print stacks and causes of errors')
+    .showHelpAfterError('(run with --help for usage)')
+    .exitOverride()
+    .addHelpText('after', '\nExample:\n  $ dynamo serve recipes/quickstart.yaml\n');
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name, { hidden: entry.hidden ?? false }).description(entry.summary);
+    command.helpOption('-h, --help', 'show this help').exitOverride();
+    entry.define(command);
+    if (entry.example)
+      command.addHelpText('after', `\nExample:\n${entry.example.map((line) => `  $ ${line}`).join('\n')}\n`);
+  }
+  return program;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const program = buildProgram();
+  try {
+    await program.parseAsync(argv);
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return report(error, program.opts<{ verbose?: boolean }>().verbose === true, argv.includes('--json'));
+  }
+}
+
+/** Prints an error once, for people or as JSON, and returns the exit status. */
+function report(error: unknown, verbose: boolean, json: boolean): number {
+  if (error instanceof CommanderError) {
+    // Help and version end with 0; commander has already printed the text.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  if (error instanceof DynamoError) {
+    if (json) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
+    process.stderr.write(`error: ${error.message} [${error.code}]\n`);
+    for (const line of error.details) process.stderr.write(`  ${line}\n`);
+    process.stderr.write(`hint: ${error.hint}\n`);
+    if (verbose) process.stderr.write(`${describeCauses(error)}\n`);
+    return error.exitStatus;
+  }
+  process.stderr.write(`error: ${messageOf(error)}\n`);
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n`);
+  process.stderr.write('This is a bug in dynamo. Please report it with the lines above.\n');
+  return 1;
+}
+
+function describeCauses(error: Error): string {
+  const lines = [error.stack ?? error.message];
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+    lines.push(`caused by: ${cause.stack ?? cause.message}`);
+  return lines.join('\n');
+}
+
+// A reader that went away (`dynamo status | head`) is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exit(await main(process.argv));

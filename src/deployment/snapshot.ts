@@ -1,0 +1,91 @@
+import type { SerializedError } from '../base/errors.ts';
+import type { Role } from '../base/role.ts';
+
+/** One view of a deployment at one moment: what `status`, the log lines of `serve` and the screens show. JSON-safe and stable. */
+export interface DeploymentSnapshot {
+  schemaVersion: 1;
+  name: string;
+  state: DeploymentState;
+  /** Generation of the start: grows each time the deployment starts from nothing. */
+  generation: number;
+  /** Grows with every controller that took over. */
+  epoch: number;
+  /** No controller runs: serving goes on, nothing that spans processes is decided. */
+  unattended: boolean;
+  recipe: string;
+  planHash: string;
+  models: string[];
+  endpoint: string;
+  /** ISO 8601, from the wall clock of the host that started it. */
+  startedAt: string;
+  controller: { pid: number } | null;
+  agents: AgentSnapshot[];
+  processes: ProcessSnapshot[];
+  pairs: PairSnapshot[];
+  /** Why it failed, when it did. */
+  error: SerializedError | null;
+}
+
+/**
+ * starting → ready ⇄ degraded → stopping → stopped; starting → failed.
+ * `degraded`: tokens flow, but a process is not ready.
+ */
+export type DeploymentState = 'starting' | 'ready' | 'degraded' | 'failed' | 'stopping' | 'stopped';
+
+export interface AgentSnapshot {
+  host: string;
+  pid: number | null;
+  /** `in-doubt`: it cannot read the commit record and keeps everything as it is. */
+  state: 'connected' | 'lost' | 'in-doubt';
+}
+
+export type ProcessState =
+  | 'pending'
+  | 'prepared'
+  | 'starting'
+  | 'ready'
+  | 'draining'
+  | 'stopping'
+  | 'exited'
+  | 'backoff'
+  | 'failed'
+  | 'unknown';
+
+export interface ProcessSnapshot {
+  name: string;
+  role: Role;
+  host: string;
+  state: ProcessState;
+  /** What it is waiting for, while it waits. */
+  waitingFor: string | null;
+  /** Process id of the engine, not of its shim. */
+  pid: number | null;
+  /** Incarnation: 1 for the first start, one more with each restart. */
+  generation: number;
+  restarts: number;
+  url: string;
+  ports: Record<string, number>;
+  gpus: number[];
+  /** How it ended last: exit status or signal, and the reason for what was done then. */
+  lastExit: ExitSnapshot | null;
+  /** Milliseconds since the state last changed. */
+  inStateMs: number;
+  logFile: string;
+}
+
+export interface ExitSnapshot {
+  /** Exit status, null when a signal ended it or nobody saw it end. */
+  code: number | null;
+  signal: string | null;
+  at: string;
+  reason: string;
+  lastLines: string[];
+}
+
+export interface PairSnapshot {
+  prefill: string;
+  decode: string;
+  state: 'unproven' | 'proven' | 'failed';
+  /** Milliseconds the proof took, or why it failed. */
+  detail: string | null;
+}

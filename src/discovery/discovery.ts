@@ -1,0 +1,122 @@
+import type { Role } from '../base/role.ts';
+
+/**
+ * The discovery port: who serves what, where. Adapters: `file.ts`, `memory.ts`; one contract suite runs against each.
+ *
+ * Discovery is not liveness. An agent publishes an instance when its readiness is proven, refreshes it by a counter,
+ * and withdraws it by first writing `draining` and then a tombstone. Observers judge a lapse on their own monotonic
+ * clock since the counter last moved; no two clocks are ever compared. A watch is a hint; the list is the truth.
+ */
+export interface Discovery extends AsyncDisposable {
+  /**
+   * Publishes `instance` as ready and refreshes it every TTL/3 until the lease is released or `signal` aborts (which merely
+   * stops refreshing: the record then lapses). Registering an (name, generation) again takes the record over.
+   */
+  register(instance: Instance, options: { signal?: AbortSignal }): Promise<Lease>;
+  /** Everything stored for the deployment now, tombstones included. Unreadable records are skipped and counted. */
+  list(): Promise<DiscoveryListing>;
+  /**
+   * Existing instances first, then one `synced`, then changes, until `signal` aborts (then ends without an error).
+   * Delivers every lasting change even when notifications are lost: it compares full lists every few seconds.
+   */
+  watch(options: { signal: AbortSignal }): AsyncIterable<DiscoveryEvent>;
+  /** Writes the commit record of a start unless one exists for that generation. Returns the record that now stands. */
+  commit(record: CommitRecord): Promise<CommitRecord>;
+  /** The commit record of a generation; `undefined` when there is none. Throws `DISCOVERY_UNREACHABLE` when it cannot know. */
+  readCommit(generation: number): Promise<CommitRecord | undefined>;
+  /** Removes everything stored for this deployment. */
+  clear(): Promise<void>;
+}
+
+/** One live registration. (`name`, `generation`) identifies it: a restarted process gets the next generation. */
+export interface Instance {
+  deployment: string;
+  /** Process name in the plan, `prefill-0`. */
+  name: string;
+  /** Grows with every start of this process within the deployment's life. */
+  generation: number;
+  role: Role;
+  /** Host name in the plan. */
+  host: string;
+  /** Served model name; null for routers. */
+  model: string | null;
+  /** Engine adapter, `mocker` or `vllm`; null for frontends and routers. */
+  engine: string | null;
+  /** `http://127.0.0.1:8101`, without a path. */
+  url: string;
+  /**
+   * `process_start_time_seconds` from the process's own metrics, read when readiness was proven; null if it has none.
+   * An address that answers with another value is another instance.
+   */
+  processStart: number | null;
+  /** KV block size in tokens and number of blocks; null where unknown. */
+  kvBlockSize: number | null;
+  kvTotalBlocks: number | null;
+  maxModelLen: number | null;
+  maxNumSeqs: number | null;
+  maxNumBatchedTokens: number | null;
+  /** How this worker hands over KV cache; null for none. */
+  kvTransfer: KvTransferDialect | null;
+}
+
+export type KvTransferDialect = 'vllm-nixl';
+
+/** An instance as stored. */
+export interface InstanceRecord extends Instance {
+  state: 'ready' | 'draining';
+  /** Moves while the owner lives. */
+  counter: number;
+}
+
+/** Left by an orderly withdrawal, for ten TTLs: tells a withdrawn instance from one that merely vanished. */
+export interface Tombstone {
+  name: string;
+  generation: number;
+}
+
+export interface DiscoveryListing {
+  instances: InstanceRecord[];
+  tombstones: Tombstone[];
+  /** Records that could not be read, by key, with the reason. */
+  unreadable: { key: string; reason: string }[];
+}
+
+export type DiscoveryEvent =
+  /** New, or changed, or refreshed again after a lapse. Not sent when only the counter moved. */
+  | { type: 'upsert'; instance: InstanceRecord }
+  /** The counter stood still for a TTL, or the record vanished without a tombstone: ask the instance itself. */
+  | { type: 'lapsed'; name: string; generation: number }
+  /** Withdrawn by its owner, or replaced by a newer generation of the same name. */
+  | { type: 'removed'; name: string; generation: number }
+  /** Everything that existed when the watch began has been delivered. */
+  | { type: 'synced' }
+  /** The store cannot be read (`message`) or can again (null). What was known stays known. */
+  | { type: 'store'; message: string | null };
+
+export interface Lease {
+  /** Marks the instance as draining: observers stop choosing it and finish what it has. */
+  drain(): Promise<void>;
+  /** Withdraws it: writes the tombstone, then removes the record. Idempotent. */
+  release(): Promise<void>;
+  /** Resolves with the reason if refreshing fails for a whole TTL. Never rejects. */
+  readonly lost: Promise<Error>;
+}
+
+/** The commit point of a gang start. */
+export interface CommitRecord {
+  deployment: string;
+  generation: number;
+  planHash: string;
+  /** Epoch of the controller that committed. */
+  epoch: number;
+}
+
+export interface DiscoveryOptions {
+  deployment: string;
+  /** Milliseconds after which an unrefreshed record counts as lapsed. */
+  ttlMs: number;
+  /** Monotonic milliseconds of the observer. */
+  now?: () => number;
+}
+
+export const DEFAULT_DISCOVERY_TTL_MS = 10_000;

@@ -1,0 +1,104 @@
+import type { Backoff } from '../base/backoff.ts';
+import type { Role } from '../base/role.ts';
+import type { KvTransferDialect } from '../discovery/discovery.ts';
+
+/** Everything a start needs to know, computed from recipe, hosts and facts. Plain data: it is stored, hashed and sent to agents. */
+export interface LaunchPlan {
+  /** Name of the deployment. */
+  deployment: string;
+  /** Served model names, in recipe order. */
+  models: string[];
+  /** Hosts that run something, in order. `local` is this machine. */
+  hosts: string[];
+  /** Every process, in start order. */
+  processes: ProcessSpec[];
+  /** Names of processes started together; a stage starts when all of the one before are ready. */
+  stages: string[][];
+  /** Prefill×decode pairs to prove before the first request is admitted. */
+  pairs: PairSpec[];
+  /** Where clients connect: `http://127.0.0.1:8000`. */
+  endpoint: string;
+  discovery: DiscoverySpec;
+  /** How long an agent keeps an uncommitted start alive without hearing from a controller. */
+  startLeaseMs: number;
+  /** Things the user should know; shown once at start. */
+  warnings: string[];
+}
+
+export type DiscoverySpec = { backend: 'file'; ttlMs: number };
+
+export interface PairSpec {
+  prefill: string;
+  decode: string;
+}
+
+export interface ProcessSpec {
+  /** `frontend`, `prefill-0`, `decode-1`: unique in the deployment. */
+  name: string;
+  role: Role;
+  host: string;
+  /** Served model name; null for frontends and routers. */
+  model: string | null;
+  /** Engine adapter; null for dynamo's own processes other than the mocker. */
+  engine: string | null;
+  argv: string[];
+  env: Record<string, EnvValue>;
+  cwd: string | null;
+  /** By purpose: `http`, `sideChannel`, `kvEvents`. */
+  ports: Record<string, number>;
+  /** Purposes whose port the user wrote down; the others may be chosen anew when taken. */
+  fixedPorts: string[];
+  /** Indices of GPUs on the host, held by a lock while the process lives. */
+  gpus: number[];
+  /** Base address for probes and requests. */
+  url: string;
+  /** Checks in order; all must pass before the process counts as ready. */
+  readiness: Check[];
+  /** Checked all `periodMs` after ready; `failures` misses in a row count as a failure of the process. Null: never. */
+  liveness: LivenessSpec | null;
+  /** Milliseconds from spawn to ready. */
+  startTimeoutMs: number;
+  restart: RestartSpec;
+  drain: DrainSpec;
+  kvTransfer: KvTransferDialect | null;
+  kvBlockSize: number | null;
+  /** Why it is where it is and has what it has, one sentence each. */
+  reasons: string[];
+}
+
+/** A literal, or the name of a place that holds a secret: never the secret itself. */
+export type EnvValue = string | { fromEnv: string } | { fromFile: string };
+
+/** One thing a process must do to count as ready. */
+export type Check =
+  /** GET answers with 200. */
+  | { kind: 'http'; path: string }
+  /** /v1/models lists the name. */
+  | { kind: 'model-listed'; model: string }
+  /** A real completion of one token comes back, non-empty. */
+  | { kind: 'generate'; model: string }
+  /** Something accepts a TCP connection on the named port. */
+  | { kind: 'tcp'; port: string };
+
+export interface LivenessSpec {
+  check: Check;
+  periodMs: number;
+  timeoutMs: number;
+  failures: number;
+}
+
+export interface RestartSpec {
+  policy: 'never' | 'on-failure' | 'always';
+  backoff: Backoff;
+  /** A process that stayed ready this long starts its backoff anew. */
+  resetAfterMs: number;
+  /** Restarts within one backoff run before the process counts as failed. */
+  maxRestarts: number;
+}
+
+export interface DrainSpec {
+  /** Longest wait for requests in flight after withdrawal, before SIGTERM. */
+  inFlightMs: number;
+  /** From SIGTERM to SIGKILL of the group. */
+  killAfterMs: number;
+}
