@@ -1,0 +1,70 @@
+import { DynamoError, ERRORS } from '../base/errors.ts';
+import { writeArtifacts } from './artifacts.ts';
+import { type BenchFlags, readBenchOptions } from './bench-options.ts';
+import type { BenchReport } from './bench-report.ts';
+import { openProgress } from './progress.ts';
+import { reportToJson } from './report-json.ts';
+import { reportToText } from './report-table.ts';
+import { runBench } from './run-bench.ts';
+
+const DEFAULT_COLUMNS = 100;
+
+/**
+ * `dynamo bench`: runs, prints the report, sets the exit status. The first SIGINT or SIGTERM ends the run and reports what there is;
+ * the second ends the process.
+ */
+export async function benchAction(target: string, flags: BenchFlags): Promise<void> {
+  const options = readBenchOptions(flags);
+  const url = resolveUrl(target);
+  const stop = new AbortController();
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const onSignal = (): void => {
+    stop.abort(new DynamoError('GOAL_MISSED', 'cancelled before anything was measured'));
+    for (const name of signals) process.off(name, onSignal);
+  };
+  for (const name of signals) process.on(name, onSignal);
+  const progress = await openProgress(process.stderr);
+  try {
+    const command = describeCommand(process.argv.slice(2));
+    const outcome = await runBench({ url, options, command, signal: stop.signal, onProgress: progress.update });
+    progress.stop();
+    const { report } = outcome;
+    if (flags.json) process.stdout.write(`${JSON.stringify(reportToJson(report), null, 2)}\n`);
+    else process.stdout.write(reportToText(report, process.stdout.columns ?? DEFAULT_COLUMNS));
+    if (options.artifactDir !== undefined) {
+      const files = writeArtifacts(options.artifactDir, report, outcome.records);
+      for (const file of files) process.stderr.write(`wrote ${file}\n`);
+    }
+    judge(report);
+  } finally {
+    progress.stop();
+    for (const name of signals) process.off(name, onSignal);
+  }
+}
+
+/** A URL stands for itself. */
+function resolveUrl(target: string): string {
+  if (/^https?:\/\//i.test(target)) return target;
+  throw new DynamoError('NO_DEPLOYMENT', `${target} is not a URL, and no deployment has that name`);
+}
+
+/** Too many failed requests are a missed goal. The report is out already, so this is a line on stderr and an exit status. */
+function judge({ metrics, options }: BenchReport): void {
+  const failed = metrics['error_request_count']?.avg ?? 0;
+  if (failed <= options.failedRequestThreshold) return;
+  const total = metrics['completed_request_count']?.avg ?? failed;
+  process.stderr.write(
+    `error: ${failed} of ${total} requests failed, allowed are ${options.failedRequestThreshold} [GOAL_MISSED]\n`,
+  );
+  process.exitCode = ERRORS.GOAL_MISSED.exit;
+}
+
+/** The command line for the report, without the values of headers, which may be secrets. */
+export function describeCommand(argv: readonly string[]): string {
+  const words = argv.map((word, index) => {
+    const isHeader = /^(-H|--header)/.test(word) || /^(-H|--header)$/.test(argv[index - 1] ?? '');
+    const shown = isHeader ? word.replace(/:.*/s, ': ***') : word;
+    return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+  });
+  return ['dynamo', ...words].join(' ');
+}

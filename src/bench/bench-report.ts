@@ -1,0 +1,132 @@
+import type { BenchOptions } from './bench-options.ts';
+import type { ClientLoad } from './client-load.ts';
+import type { RequestRecord } from './request-record.ts';
+import { measureRun, type RunMetrics } from './run-metrics.ts';
+
+/** Facts of a run that its records do not hold. */
+export interface RunFacts {
+  version: string;
+  benchmarkId: string;
+  url: string;
+  model: string;
+  command: string;
+  startTime: Date;
+  endTime: Date;
+  wasCancelled: boolean;
+  clientLoad: ClientLoad;
+  /** What was done to a trace; null for synthetic prompts. */
+  trace: TraceFacts | null;
+}
+
+export interface TraceFacts {
+  file: string;
+  rows: number;
+  blockSize: number;
+  speedupRatio: number;
+  cutInputs: number;
+  cutOutputs: number;
+}
+
+/** Everything a run reports. `metrics` by AIPerf's names; the rest is ours. */
+export interface BenchReport {
+  facts: RunFacts;
+  options: BenchOptions;
+  metrics: RunMetrics;
+  errors: ErrorCount[];
+  cancelledRequests: number;
+  workers: WorkerCount[];
+  /** p99 of the send lag over 500 ms: the load was not the one asked for. Null without send times. */
+  degraded: boolean | null;
+  warnings: string[];
+}
+
+export interface ErrorCount {
+  code: number | null;
+  type: string;
+  message: string;
+  count: number;
+}
+
+/** Answered requests by the workers that the response named. */
+export interface WorkerCount {
+  prefill: string | null;
+  decode: string | null;
+  count: number;
+}
+
+/** AIPerf's limit for a replay that kept its schedule. */
+const MAX_SEND_LAG_P99_MS = 500;
+
+/** Pure: records of the measured phase and the facts of the run → the report. */
+export function buildReport(records: readonly RequestRecord[], options: BenchOptions, facts: RunFacts): BenchReport {
+  const metrics = measureRun(records, options);
+  const lag = metrics['replay_sched_lag'];
+  const degraded = lag && 'p99' in lag ? lag.p99 > MAX_SEND_LAG_P99_MS : null;
+  const report: BenchReport = {
+    facts,
+    options,
+    metrics,
+    errors: countErrors(records),
+    cancelledRequests: records.filter((record) => record.outcome === 'cancelled').length,
+    workers: countWorkers(records),
+    degraded,
+    warnings: [],
+  };
+  report.warnings = findWarnings(report);
+  return report;
+}
+
+function countBy<T extends { count: number }>(entries: Iterable<[key: string, make: () => T]>): T[] {
+  const counts = new Map<string, T>();
+  for (const [key, make] of entries) {
+    const entry = counts.get(key) ?? make();
+    entry.count += 1;
+    counts.set(key, entry);
+  }
+  return [...counts.values()].sort((a, b) => b.count - a.count);
+}
+
+function countErrors(records: readonly RequestRecord[]): ErrorCount[] {
+  const errors = records.flatMap(({ error }) => (error ? [error] : []));
+  return countBy(errors.map((error) => [JSON.stringify(error), () => ({ ...error, count: 0 })]));
+}
+
+function countWorkers(records: readonly RequestRecord[]): WorkerCount[] {
+  const served = records.filter(
+    ({ outcome, servedBy }) => outcome === 'ok' && (servedBy.prefill ?? servedBy.decode) !== null,
+  );
+  return countBy(
+    served.map(({ servedBy }) => [`${servedBy.prefill} ${servedBy.decode}`, () => ({ ...servedBy, count: 0 })]),
+  );
+}
+
+function findWarnings(report: BenchReport): string[] {
+  const { metrics, options, facts } = report;
+  const value = (name: string): number => metrics[name]?.avg ?? 0;
+  const warnings: string[] = [];
+  const answered = value('request_count');
+  if (answered === 0) warnings.push('No request was answered: there is nothing to measure.');
+  if (facts.clientLoad.saturated)
+    warnings.push(
+      `The client was busy ${Math.round(facts.clientLoad.eventLoopUtilization * 100)} % of the time: it, not the server, may have set the pace.`,
+    );
+  if (report.degraded)
+    warnings.push('Degraded: p99 of the send lag is over 500 ms, so the load was lighter than asked for.');
+  const off = value('osl_mismatch_count');
+  if (off > 0)
+    warnings.push(`${off} of ${answered} outputs differ from the length asked for by more than 5 % or 50 tokens.`);
+  if (!options.useServerTokenCount)
+    warnings.push('Token counts are the client’s: output = chunks with content, input = what was asked for.');
+  if (facts.trace && facts.trace.cutInputs + facts.trace.cutOutputs > 0)
+    warnings.push(
+      `The trace was cut: ${facts.trace.cutInputs} inputs to ${options.trace?.maxIsl} tokens, ${facts.trace.cutOutputs} outputs to ${options.trace?.maxOsl} tokens.`.replaceAll(
+        'to undefined tokens',
+        'to no limit',
+      ),
+    );
+  if (options.load.kind === 'concurrency' && answered > 0 && options.load.concurrency / answered > 0.1)
+    warnings.push(
+      `${Math.round(Math.min(1, options.load.concurrency / answered) * 100)} % of the requests belong to the first burst of ${options.load.concurrency}, which raises the time to first token; send more requests.`,
+    );
+  return warnings;
+}
