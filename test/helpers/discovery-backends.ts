@@ -1,0 +1,78 @@
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { DynamoError } from '../../src/base/errors.ts';
+import type { Discovery } from '../../src/discovery/discovery.ts';
+import { createFileDiscovery } from '../../src/discovery/file.ts';
+import { createMemoryDiscovery, createMemorySpace } from '../../src/discovery/memory.ts';
+
+export interface OpenOptions {
+  ttlMs?: number;
+  now?: () => number;
+  useHints?: boolean;
+  deployment?: string;
+}
+
+/** One store that several discovery handles share, and what can be done to it behind their backs. */
+export interface Backend {
+  open(options?: OpenOptions): Promise<Discovery>;
+  /** Puts text under a key, as anybody could. */
+  plant(key: string, text: string): Promise<void>;
+  /** Takes a key away. */
+  steal(key: string): Promise<void>;
+  keys(): Promise<string[]>;
+  /** Makes the store unusable, or usable again with what it held. */
+  setBroken(broken: boolean): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+export const DEPLOYMENT = 'demo';
+const TTL_MS = 300;
+
+export async function createMemoryBackend(): Promise<Backend> {
+  const space = createMemorySpace();
+  const texts = () => space.texts.get(DEPLOYMENT) ?? new Map<string, string>();
+  return {
+    open: async (options = {}) => createMemoryDiscovery(space, { deployment: DEPLOYMENT, ttlMs: TTL_MS, ...options }),
+    plant: async (key, text) => void space.texts.set(DEPLOYMENT, new Map([...texts(), [key, text]])),
+    steal: async (key) => void texts().delete(key),
+    keys: async () => [...texts().keys()],
+    setBroken: async (broken) => {
+      space.failure = broken ? new DynamoError('DISCOVERY_UNREACHABLE', 'the store is away') : null;
+    },
+    destroy: async () => {},
+  };
+}
+
+export interface FileBackend extends Backend {
+  root: string;
+  folder: string;
+}
+
+export async function createFileBackend(): Promise<FileBackend> {
+  const root = await mkdtemp(path.join(os.tmpdir(), 'dynamo-discovery-'));
+  const folder = path.join(root, DEPLOYMENT);
+  const aside = path.join(root, '.aside');
+  return {
+    root,
+    folder,
+    open: (options = {}) => createFileDiscovery(root, { deployment: DEPLOYMENT, ttlMs: TTL_MS, ...options }),
+    plant: async (key, text) => {
+      await mkdir(folder, { recursive: true });
+      await writeFile(path.join(folder, `${key}.json`), text);
+    },
+    steal: (key) => rm(path.join(folder, `${key}.json`), { force: true }),
+    keys: async () => (await readdir(folder).catch(() => [])).map((name) => name.replace(/\.json$/, '')),
+    // A file where the folder was: every access fails, even for root.
+    setBroken: async (broken) => {
+      if (broken) {
+        await rename(folder, aside);
+        await writeFile(folder, '');
+      } else {
+        await rm(folder);
+        await rename(aside, folder);
+      }
+    },
+    destroy: () => rm(root, { recursive: true, force: true }),
+  };
+}
