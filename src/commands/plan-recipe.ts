@@ -1,0 +1,74 @@
+import { selfCommand } from '../base/package-root.ts';
+import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
+import { findEngine } from '../engines/find-engine.ts';
+import { readFactsFile } from '../hosts/facts-file.ts';
+import type { HostFacts } from '../hosts/host-facts.ts';
+import { collectLocalFacts } from '../hosts/local-facts.ts';
+import { checkEngines } from '../plan/check-engines.ts';
+import type { LaunchPlan } from '../plan/launch-plan.ts';
+import { planHash, recipeHash } from '../plan/plan-hash.ts';
+import { planLaunch } from '../plan/plan-launch.ts';
+import { maskPlan, renderPlan } from '../plan/render-plan.ts';
+import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
+import { ENGINE_NAMES } from '../recipe/schema.ts';
+
+export interface PrepareArgs {
+  /** Path or name of a recipe. */
+  recipe: string;
+  set: readonly string[];
+  /** Name of the deployment; the recipe's by default. */
+  name?: string | undefined;
+  /** File that describes the machine to plan for; this machine by default. */
+  facts?: string | undefined;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  takenPorts?: readonly number[];
+  takenGpus?: readonly number[];
+}
+
+export interface PreparedLaunch {
+  loaded: LoadedRecipe;
+  plan: LaunchPlan;
+  facts: HostFacts;
+  /** Folder of the deployment; nothing has been written there. */
+  dir: string;
+}
+
+/** Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. */
+export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> {
+  const loaded = await loadCheckedRecipe(args.recipe, args);
+  const deployment = args.name ?? loaded.recipe.name;
+  const dir = deploymentDir(deployment, args.env);
+  const facts = args.facts === undefined ? await localFacts() : readFactsFile(args.facts);
+  const plan = planLaunch({
+    recipe: loaded.recipe,
+    deployment,
+    facts: [facts],
+    selfCommand: selfCommand(),
+    discoveryRoot: deploymentPaths(dir).discovery,
+    takenPorts: args.takenPorts ?? [],
+    takenGpus: args.takenGpus ?? [],
+  });
+  return { loaded, plan, facts, dir };
+}
+
+/** Loads a recipe with the engines' rules among the others, so that all problems come at once and with their places. */
+export function loadCheckedRecipe(
+  recipe: string,
+  options: { set: readonly string[]; env: NodeJS.ProcessEnv; cwd: string },
+): Promise<LoadedRecipe> {
+  return loadRecipe(recipe, { ...options, check: (loaded) => checkEngines(loaded).problems });
+}
+
+/** What `dynamo plan` and `dynamo serve --dry-run` print. */
+export function formatPlan({ loaded, plan }: PreparedLaunch, json: boolean): string {
+  if (!json) return renderPlan(plan);
+  const hashes = { recipeHash: recipeHash(loaded.recipe), planHash: planHash(plan) };
+  const shown = { schemaVersion: 1, recipe: loaded.file, sources: loaded.sources, ...hashes, plan: maskPlan(plan) };
+  return `${JSON.stringify(shown, null, 2)}\n`;
+}
+
+function localFacts(): Promise<HostFacts> {
+  const programs = ENGINE_NAMES.flatMap((name) => findEngine(name).command?.name ?? []);
+  return collectLocalFacts({ commands: programs });
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+
+/** What every command that takes a recipe understands. */
+export interface RecipeFlags {
+  set: string[];
+  name?: string;
+  facts?: string;
+}
+
+const collect = (value: string, all: string[]): string[] => [...all, value];
+
+/** Adds the argument and the options of a recipe. */
+export function addRecipeOptions(command: Command): Command {
+  return addSetOption(command.argument('<recipe>', 'a recipe file, or the name of one that comes with dynamo'))
+    .option('--name <name>', 'name of the deployment (default: that of the recipe)')
+    .option('--facts <file>', 'plan for the machine described in this JSON file');
+}
+
+export function addSetOption(command: Command): Command {
+  return command.option(
+    '--set <path=value>',
+    'override a value, such as workers.decode.replicas=4 (repeatable)',
+    collect,
+    [],
+  );
+}

@@ -1,0 +1,48 @@
+/** Flags of `vllm serve` that the adapter sets, or that would take the server out of dynamo's reach. */
+export const VLLM_RESERVED: Readonly<Record<string, string>> = {
+  model: 'it is `model` of the recipe',
+  'served-model-name': 'it is `servedModelName` of the recipe',
+  host: "it is the host's address; the plan sets it",
+  port: 'the plan assigns it; use `port` of the worker group',
+  uds: 'frontends and probes reach the worker over TCP',
+  config: 'flags from another file would not be seen by the plan; write them under `args`',
+  'enable-prompt-tokens-details': 'dynamo switches it on: it is the only per-request truth about cached tokens',
+  grpc: 'it replaces the HTTP server that dynamo talks to',
+  headless: 'a worker needs its HTTP server',
+  'root-path': 'probes and frontends expect the API at its usual paths',
+  'ssl-keyfile': 'probes and frontends speak plain HTTP to workers',
+  'ssl-certfile': 'probes and frontends speak plain HTTP to workers',
+  'ssl-ca-certs': 'probes and frontends speak plain HTTP to workers',
+  'api-key': 'the frontend has no key to send to its workers',
+  'hf-token': 'it would be readable in the process list; use `env: { HF_TOKEN: { fromEnv: HF_TOKEN } }`',
+  'tokens-only': 'it takes the OpenAI endpoints away',
+  'device-ids': 'the plan assigns GPUs; use `gpus` and `gpuType`',
+  'data-parallel-external-lb': 'it makes one server per rank; use `replicas`',
+  'data-parallel-hybrid-lb': 'it spans several hosts, which cannot be planned yet',
+  'data-parallel-multi-port-external-lb': 'it opens ports the plan does not know; use `replicas`',
+  'data-parallel-rank': 'it makes one server per rank; use `replicas`',
+  'data-parallel-start-rank': 'it spans several hosts, which cannot be planned yet',
+  'data-parallel-size-local': 'it spans several hosts, which cannot be planned yet',
+  'data-parallel-address': 'it spans several hosts, which cannot be planned yet',
+  nnodes: 'a worker that spans several hosts cannot be planned yet',
+  'node-rank': 'a worker that spans several hosts cannot be planned yet',
+  'master-addr': 'a worker that spans several hosts cannot be planned yet',
+};
+
+/** With prefill and decode workers only. */
+export const VLLM_RESERVED_DISAGGREGATED: Readonly<Record<string, string>> = {
+  'kv-transfer-config': 'it follows from `kvTransfer` and the role',
+  'kv-offloading-size': 'it overwrites the connector that hands the KV cache over',
+  'kv-offloading-backend': 'it overwrites the connector that hands the KV cache over',
+};
+
+export const VLLM_RESERVED_ENV: Readonly<Record<string, string>> = {
+  CUDA_VISIBLE_DEVICES: 'the plan assigns GPUs; use `gpus` and `gpuType`',
+  CUDA_DEVICE_ORDER: 'GPU numbers of the plan are in PCI bus order',
+  VLLM_PORT: 'the plan assigns it',
+  VLLM_NIXL_SIDE_CHANNEL_HOST: 'the plan sets it',
+  VLLM_NIXL_SIDE_CHANNEL_PORT: 'the plan assigns it',
+  VLLM_ENGINE_READY_TIMEOUT_S: 'it follows from `startTimeout`',
+  VLLM_API_KEY: 'the frontend has no key to send to its workers',
+  VLLM_NIXL_ABORT_REQUEST_TIMEOUT: 'vLLM ignores it since 0.22; use `kvTransfer.lease`',
+};

@@ -1,0 +1,87 @@
+import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import { maskEnvValue } from './secrets.ts';
+
+/**
+ * What changed from one plan to another, a line each, for people. Ports that dynamo chose itself do not count, since each
+ * planning may choose others; what the user wrote does. Empty when nothing of substance differs.
+ */
+export function planDifference(before: LaunchPlan, after: LaunchPlan): string[] {
+  const lines: string[] = [];
+  const say = (what: string, a: unknown, b: unknown): void => {
+    const [left, right] = [show(a), show(b)];
+    if (left !== right) lines.push(`${what}: ${left} → ${right}`);
+  };
+  say('models', before.models, after.models);
+  say('discovery', before.discovery, after.discovery);
+  say('startLeaseMs', before.startLeaseMs, after.startLeaseMs);
+  const old = new Map(before.processes.map((spec) => [spec.name, spec]));
+  for (const spec of after.processes) {
+    const match = old.get(spec.name);
+    old.delete(spec.name);
+    if (match) compareProcesses(match, spec, say);
+    else lines.push(`${spec.name}: new (${spec.role}${spec.model === null ? '' : `, ${spec.model}`})`);
+  }
+  for (const name of old.keys()) lines.push(`${name}: removed`);
+  return lines;
+}
+
+function compareProcesses(a: ProcessSpec, b: ProcessSpec, say: (what: string, a: unknown, b: unknown) => void): void {
+  for (const key of ['role', 'host', 'model', 'engine', 'cwd', 'gpus', 'readiness', 'liveness'] as const)
+    say(`${a.name} ${key}`, a[key], b[key]);
+  for (const key of ['startTimeoutMs', 'restart', 'drain', 'kvTransfer', 'kvBlockSize'] as const)
+    say(`${a.name} ${key}`, a[key], b[key]);
+  const purposes = new Set([...a.fixedPorts, ...b.fixedPorts]);
+  for (const purpose of purposes) say(`${a.name} ${purpose} port`, fixedPort(a, purpose), fixedPort(b, purpose));
+  compareFlags(a, b, say);
+  const [left, right] = [a, b].map(neutralEnv);
+  for (const name of new Set([...Object.keys(left!), ...Object.keys(right!)]))
+    say(`${a.name} env ${name}`, left![name], right![name]);
+}
+
+/** Flags are compared by name, so that one changed value is one line. */
+function compareFlags(a: ProcessSpec, b: ProcessSpec, say: (what: string, a: unknown, b: unknown) => void): void {
+  const [left, right] = [a, b].map((spec) => flagsOf(neutralArgv(spec)));
+  for (const flag of new Set([...left!.keys(), ...right!.keys()])) {
+    const what = flag === '' ? `${a.name} command` : `${a.name} ${flag}`;
+    say(what, left!.get(flag), right!.get(flag));
+  }
+}
+
+/** Words by the flag before them; '' holds the command itself. */
+function flagsOf(argv: readonly string[]): Map<string, string> {
+  const flags = new Map<string, string[]>([['', []]]);
+  let current = '';
+  for (const word of argv) {
+    const isFlag = /^--[a-z]/i.test(word);
+    if (isFlag) current = word;
+    const words = flags.get(current) ?? [];
+    if (!isFlag) words.push(word);
+    flags.set(current, words);
+  }
+  return new Map([...flags].map(([flag, words]) => [flag, words.join(' ')]));
+}
+
+const fixedPort = (spec: ProcessSpec, purpose: string): number | 'auto' =>
+  spec.fixedPorts.includes(purpose) ? (spec.ports[purpose] ?? 'auto') : 'auto';
+
+function neutralArgv(spec: ProcessSpec): string[] {
+  return spec.argv.map((word) => neutral(spec, word));
+}
+
+function neutralEnv(spec: ProcessSpec): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(spec.env).map(([name, value]) => [name, neutral(spec, maskEnvValue(name, value))]),
+  );
+}
+
+/** A word that is one of the process's ports becomes the port's purpose. */
+function neutral(spec: ProcessSpec, word: string): string {
+  const purpose = Object.keys(spec.ports).find((key) => String(spec.ports[key]) === word);
+  return purpose === undefined ? word : `<${purpose} port>`;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'not set';
+  if (value === '') return 'set';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,115 @@
+import { formatDuration } from '../base/duration.ts';
+import { looksSecret } from '../recipe/secret-names.ts';
+import type { Check, LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import { maskEnvValue } from './secrets.ts';
+
+const WIDTH = 80;
+
+/** A plan for people, 80 columns wide where words allow: what starts in which order, with what, and why. Secrets are masked. */
+export function renderPlan(plan: LaunchPlan): string {
+  const lines = [
+    `deployment  ${plan.deployment}`,
+    `models      ${plan.models.join(', ')}`,
+    `endpoint    ${plan.endpoint}`,
+    `discovery   ${plan.discovery.backend}, lapsed after ${formatDuration(plan.discovery.ttlMs)}`,
+    '',
+    ...renderOrder(plan),
+  ];
+  for (const spec of plan.processes) lines.push('', ...renderProcess(spec));
+  if (plan.warnings.length > 0) {
+    lines.push('', 'warnings');
+    for (const warning of plan.warnings) lines.push(...wrap(warning, '  - ', '    '));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function renderOrder(plan: LaunchPlan): string[] {
+  const lines = ['order'];
+  plan.stages.forEach((names, index) => {
+    const after = index === 0 ? '' : ` once stage ${index} is ready`;
+    lines.push(...wrap(`${names.join(', ')}${after}`, `  ${index + 1}. `, '     '));
+  });
+  if (plan.pairs.length > 0) {
+    const pairs = plan.pairs.map(({ prefill, decode }) => `${prefill}→${decode}`).join(', ');
+    const number = plan.stages.length + 1;
+    lines.push(...wrap(`prove that KV cache gets across: ${pairs}`, `  ${number}. `, '     '));
+  }
+  return lines;
+}
+
+function renderProcess(spec: ProcessSpec): string[] {
+  const engine = spec.engine === null ? '' : `, ${spec.engine}`;
+  const lines = [`${spec.name}  (${spec.role}${engine})`];
+  const put = (label: string, text: string): void => {
+    lines.push(...wrap(text, `  ${label.padEnd(8)}`, ' '.repeat(10)));
+  };
+  if (spec.model !== null) put('model', spec.model);
+  put('host', spec.host);
+  put('gpus', spec.gpus.length === 0 ? 'none' : spec.gpus.join(', '));
+  put(
+    'ports',
+    Object.entries(spec.ports)
+      .map(([purpose, port]) => describePort(spec, purpose, port))
+      .join(', '),
+  );
+  put('argv', maskArgv(spec.argv).map(quote).join(' '));
+  for (const [name, value] of Object.entries(spec.env)) put('env', `${name}=${maskEnvValue(name, value)}`);
+  put('ready', `${spec.readiness.map(describeCheck).join(', ')}; at most ${formatDuration(spec.startTimeoutMs)}`);
+  for (const reason of spec.reasons) put('why', reason);
+  return lines;
+}
+
+function describePort(spec: ProcessSpec, purpose: string, port: number): string {
+  return `${purpose} ${port}${spec.fixedPorts.includes(purpose) ? ' (fixed)' : ''}`;
+}
+
+function describeCheck(check: Check): string {
+  if (check.kind === 'http') return `GET ${check.path}`;
+  if (check.kind === 'model-listed') return `lists ${check.model}`;
+  if (check.kind === 'generate') return 'generates a token';
+  return `${check.port} port open`;
+}
+
+/** The plan as `--json` prints it: literal values that look like secrets are hidden, references stay. */
+export function maskPlan(plan: LaunchPlan): LaunchPlan {
+  const processes = plan.processes.map((spec) => ({
+    ...spec,
+    argv: maskArgv(spec.argv),
+    env: Object.fromEntries(
+      Object.entries(spec.env).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? maskEnvValue(name, value) : value,
+      ]),
+    ),
+  }));
+  return { ...plan, processes };
+}
+
+/** Hides the value after a flag whose name is that of a secret. */
+function maskArgv(argv: readonly string[]): string[] {
+  return argv.map((word, index) => {
+    const flag = argv[index - 1];
+    return flag?.startsWith('--') && looksSecret(flag.slice(2)) && !word.startsWith('--') ? '<hidden>' : word;
+  });
+}
+
+/** As a shell takes it. */
+function quote(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./<>-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function wrap(text: string, first: string, rest: string): string[] {
+  const lines: string[] = [];
+  let line = first;
+  let empty = true;
+  for (const word of text.split(' ')) {
+    if (!empty && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = rest;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,19 @@
+import { looksSecret } from '../recipe/secret-names.ts';
+import type { EnvValue, LaunchPlan } from './launch-plan.ts';
+
+/** An environment value as it may be shown: where a secret comes from, never what it is. */
+export function maskEnvValue(name: string, value: EnvValue): string {
+  if (typeof value !== 'string')
+    return 'fromEnv' in value ? `<from env ${value.fromEnv}>` : `<from file ${value.fromFile}>`;
+  return looksSecret(name) && value !== '' ? '<hidden>' : value;
+}
+
+/** Variables that the plan takes secrets from but `env` does not have, each once. */
+export function missingSecrets(plan: LaunchPlan, env: NodeJS.ProcessEnv): string[] {
+  const wanted = plan.processes.flatMap((spec) =>
+    Object.values(spec.env).flatMap((value) =>
+      typeof value === 'object' && 'fromEnv' in value ? [value.fromEnv] : [],
+    ),
+  );
+  return [...new Set(wanted)].filter((name) => env[name] === undefined);
+}

@@ -1,0 +1,170 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import { crossCheck } from './cross-checks.ts';
+import { findRecipe, readRecipeText } from './find-recipe.ts';
+import { normaliseRecipe } from './normalise.ts';
+import { applyOverride } from './overrides.ts';
+import { type Problem, type RecipeIssue, recipeError } from './problem.ts';
+import type { Recipe } from './recipe.ts';
+import { type RecipeFile, recipeSchema } from './schema.ts';
+import { describePlace } from './source.ts';
+import { substituteEnvironment } from './substitute.ts';
+import { mapOver, mergeTrees, placeOf, removeAt, type Tree, toPlain } from './tree.ts';
+import { validate } from './validate.ts';
+import { readYaml } from './yaml-tree.ts';
+
+export interface LoadedRecipe {
+  recipe: Recipe;
+  /** Absolute path of the recipe. */
+  file: string;
+  /** Every file it was made from, the recipe first, then its base and so on. */
+  sources: string[];
+  /** The recipe as written, with bases, overrides and variables applied: a recipe again. */
+  resolved: unknown;
+}
+
+export interface LoadOptions {
+  /** `path=value`, applied in order. */
+  set: readonly string[];
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  /** Further rules, for what only other layers know (engine flags). Their issues are shown with all others. */
+  check?: (recipe: Recipe) => RecipeIssue[];
+}
+
+/**
+ * Reads a recipe by path or by the name of one that comes with dynamo: files and their bases, then `--set`, then `${ENV}`,
+ * then the schema, then the rules between keys. Throws `RECIPE_NOT_FOUND`, or one `RECIPE_INVALID` with every problem:
+ * file, line, column, the line itself and the nearest valid key.
+ */
+export async function loadRecipe(pathOrName: string, options: LoadOptions): Promise<LoadedRecipe> {
+  const file = findRecipe(pathOrName, options.cwd);
+  const problems: Problem[] = [];
+  const sources: string[] = [];
+  let tree = readWithBase(file, { cwd: options.cwd, problems, sources, chain: [] });
+  options.set.forEach((text, index) => {
+    tree = applyOverride(tree, text, index + 1, problems);
+  });
+  tree = resolvePaths(substituteEnvironment(tree, options.env, problems), options.cwd);
+  const shown = showPath(file, options.cwd);
+  const checked = checkTree(tree, fallbackName(file), options.check);
+  const unread = new Set(problems.map((problem) => describePlace(problem.place)));
+  for (const issue of checked.issues) {
+    const place = placeOf(tree, issue.path, issue.atKey ?? false);
+    // What could not even be read (an unset variable) needs no second complaint.
+    if (!unread.has(describePlace(place))) problems.push({ place, message: issue.message });
+  }
+  if (problems.length > 0 || !checked.recipe) throw recipeError(shown, problems);
+  return { recipe: checked.recipe, file, sources, resolved: dataOf(tree) };
+}
+
+interface ReadContext {
+  cwd: string;
+  problems: Problem[];
+  sources: string[];
+  /** Files being read, outermost first: a file in it again is a circle. */
+  chain: readonly string[];
+}
+
+function readWithBase(file: string, context: ReadContext): Tree {
+  context.sources.push(file);
+  const tree = readYaml({ name: showPath(file, context.cwd), text: readRecipeText(file) }, context.problems);
+  if (tree.kind !== 'map') {
+    const empty = tree.kind === 'scalar' && tree.value === null;
+    context.problems.push({
+      place: { ...tree.place, end: tree.place.start + 1 },
+      message: empty ? 'the recipe is empty' : 'expected a map of keys and values',
+    });
+    return { kind: 'map', entries: new Map(), place: tree.place };
+  }
+  const base = tree.entries.get('base')?.node;
+  if (base?.kind !== 'scalar' || typeof base.value !== 'string') return tree;
+  const own = removeAt(tree, ['base']);
+  const target = path.resolve(path.dirname(file), base.value);
+  const chain = [...context.chain, realPath(file)];
+  if (chain.includes(realPath(target))) {
+    const circle = [...chain, realPath(target)].map((step) => path.basename(step)).join(' → ');
+    context.problems.push({ place: base.place, message: `\`base\` goes in a circle: ${circle}` });
+    return own;
+  }
+  try {
+    return mergeTrees(readWithBase(target, { ...context, chain }), own);
+  } catch (error) {
+    if (!(error instanceof DynamoError)) throw error;
+    context.problems.push({ place: base.place, message: messageOf(error) });
+    return own;
+  }
+}
+
+/**
+ * Schema, then rules. When the schema finds something, that is left out and the rest is checked again,
+ * so that a typing error does not hide a missing decode worker.
+ */
+function checkTree(
+  tree: Tree,
+  name: string,
+  check: LoadOptions['check'],
+): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
+  const { value, issues } = validate(recipeSchema, dataOf(tree));
+  if (value) return finish(value);
+  const reduced = issues.reduce<Tree>((rest, issue) => removeAt(rest, issue.path), tree);
+  const second = validate(recipeSchema, dataOf(reduced));
+  const further = second.value ? finish(second.value).issues : [];
+  const blamed = (issue: RecipeIssue) => issues.some((first) => first.path.every((part, i) => issue.path[i] === part));
+  return { recipe: undefined, issues: [...issues, ...further.filter((issue) => !blamed(issue))] };
+
+  function finish(file: RecipeFile): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
+    const crossed = crossCheck(file);
+    const recipe = normaliseRecipe(file, name);
+    const found = [...crossed, ...(check?.(recipe) ?? [])];
+    return { recipe: found.length === 0 ? recipe : undefined, issues: found };
+  }
+}
+
+/** Plain data without the keys that belong to the user. */
+function dataOf(tree: Tree): unknown {
+  if (tree.kind !== 'map') return toPlain(tree);
+  const entries = new Map([...tree.entries].filter(([key]) => !key.startsWith('x-')));
+  return toPlain({ ...tree, entries });
+}
+
+/** A relative path is relative to the file it stands in, whichever base that is; in `--set` to the working folder. */
+function resolvePaths(tree: Tree, cwd: string): Tree {
+  return mapOver(tree, (scalar, at) => {
+    if (typeof scalar.value !== 'string' || !isPathKey(at)) return scalar;
+    const relative = /^\.\.?\//.test(scalar.value) || (at.at(-1) === 'fromFile' && !path.isAbsolute(scalar.value));
+    if (!relative) return scalar;
+    const { name } = scalar.place.source;
+    const folder = name.startsWith('--set ') ? cwd : path.dirname(path.resolve(cwd, name));
+    return { ...scalar, value: path.resolve(folder, scalar.value) };
+  });
+}
+
+function isPathKey(at: readonly (string | number)[]): boolean {
+  const last = at.at(-1);
+  const isModel = last === 'model' && (at.length === 1 || (at.length === 3 && at[0] === 'models'));
+  return isModel || last === 'fromFile' || (last === 'command' && at.includes('workers')) || at.at(-2) === 'command';
+}
+
+function fallbackName(file: string): string {
+  const plain = path
+    .basename(file)
+    .replace(/\.[^.]*$/, '')
+    .replace(/[^a-zA-Z0-9._-]/g, '-');
+  return plain.replace(/^[^a-zA-Z0-9]+/, '').slice(0, 63) || 'recipe';
+}
+
+/** Relative where that is shorter and stays inside the working folder. */
+function showPath(file: string, cwd: string): string {
+  const relative = path.relative(cwd, file);
+  return relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
+}
+
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}

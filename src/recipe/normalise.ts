@@ -1,0 +1,87 @@
+import { WORKER_ROLES, type WorkerRole } from '../base/role.ts';
+import type {
+  KvTransferRecipe,
+  ModelRecipe,
+  Recipe,
+  RecipePath,
+  RestartRecipe,
+  Slo,
+  WorkerGroupRecipe,
+} from './recipe.ts';
+import type { EngineName, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
+
+const DEFAULT_RESTART: RestartRecipe = {
+  policy: 'always',
+  initialBackoff: 1_000,
+  maxBackoff: 30_000,
+  maxRestarts: 8,
+  resetAfter: 60_000,
+};
+
+/** Brings a checked recipe into its one shape. `fallbackName` is used when it has no name of its own. */
+export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe {
+  return {
+    name: file.name ?? fallbackName,
+    description: file.description ?? null,
+    models: modelsOf(file).map(({ model, path }) => normaliseModel(model, path, file)),
+    frontend: { ...file.frontend, restart: normaliseRestart(file.frontend.restart) },
+    discovery: file.discovery,
+    slo: file.slo ?? null,
+    startLease: file.startLease,
+  };
+}
+
+/** The models as written, whether as a list or at the top. */
+export function modelsOf(file: RecipeFile): { model: ModelFile; path: RecipePath }[] {
+  if (file.models) return file.models.map((model, index) => ({ model, path: ['models', index] }));
+  const { model, servedModelName, workers, kvTransfer } = file;
+  if (model === undefined || workers === undefined) return [];
+  return [{ model: { model, servedModelName, workers, kvTransfer }, path: [] }];
+}
+
+/** The groups of a model with their role and their place in the recipe. */
+export function groupsOf(
+  model: ModelFile,
+  path: RecipePath,
+): { role: WorkerRole; group: WorkerGroupFile; path: RecipePath }[] {
+  return WORKER_ROLES.flatMap((role) => {
+    const written = model.workers[role];
+    const at = [...path, 'workers', role];
+    if (written === undefined) return [];
+    if (!Array.isArray(written)) return [{ role, group: written, path: at }];
+    return written.map((group, index) => ({ role, group, path: [...at, index] }));
+  });
+}
+
+function normaliseModel(model: ModelFile, path: RecipePath, file: RecipeFile): ModelRecipe {
+  const engine = model.engine ?? file.engine;
+  const groups = groupsOf(model, path).map((found) => normaliseGroup(found, engine));
+  const disaggregated = groups.some((group) => group.role !== 'aggregated');
+  const transfer = { ...file.kvTransfer, ...model.kvTransfer };
+  const kvTransfer: KvTransferRecipe = {
+    connector: disaggregated ? (transfer.connector ?? 'nixl') : 'none',
+    lease: transfer.lease,
+    loadFailurePolicy: transfer.loadFailurePolicy ?? 'fail',
+  };
+  const slo: Slo | null = model.slo ?? file.slo ?? null;
+  return { path, model: model.model, servedModelName: model.servedModelName ?? model.model, kvTransfer, slo, groups };
+}
+
+function normaliseGroup(
+  { role, group, path }: { role: WorkerRole; group: WorkerGroupFile; path: RecipePath },
+  engine: EngineName,
+): WorkerGroupRecipe {
+  return {
+    ...group,
+    path,
+    role,
+    engine: group.engine ?? engine,
+    restart: normaliseRestart(group.restart),
+    command: typeof group.command === 'string' ? [group.command] : (group.command ?? null),
+  };
+}
+
+function normaliseRestart(written: WorkerGroupFile['restart']): RestartRecipe {
+  if (written === undefined) return DEFAULT_RESTART;
+  return typeof written === 'string' ? { ...DEFAULT_RESTART, policy: written } : written;
+}

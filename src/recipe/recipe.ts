@@ -1,0 +1,53 @@
+import type { WorkerRole } from '../base/role.ts';
+import type { EngineName, FrontendFile, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
+
+/**
+ * A recipe in one shape, whatever way it was written: always a list of models, each with a flat list of worker groups.
+ * The leaves are the schema's types: durations are milliseconds, sizes are bytes. What depends on an engine is still open
+ * (undefined); the plan fills it.
+ */
+export interface Recipe {
+  name: string;
+  description: string | null;
+  models: ModelRecipe[];
+  frontend: FrontendRecipe;
+  discovery: RecipeFile['discovery'];
+  slo: Slo | null;
+  /** Milliseconds. */
+  startLease: number;
+}
+
+export interface ModelRecipe {
+  /** Where it stands in the recipe. */
+  path: RecipePath;
+  model: string;
+  servedModelName: string;
+  kvTransfer: KvTransferRecipe;
+  slo: Slo | null;
+  groups: WorkerGroupRecipe[];
+}
+
+export interface WorkerGroupRecipe extends Omit<WorkerGroupFile, 'engine' | 'restart' | 'command'> {
+  path: RecipePath;
+  role: WorkerRole;
+  engine: EngineName;
+  restart: RestartRecipe;
+  command: string[] | null;
+}
+
+export interface FrontendRecipe extends Omit<FrontendFile, 'restart'> {
+  restart: RestartRecipe;
+}
+
+export interface KvTransferRecipe {
+  connector: 'nixl' | 'none';
+  /** Milliseconds; undefined: the engine's own. */
+  lease: number | undefined;
+  loadFailurePolicy: 'fail' | 'recompute';
+}
+
+export type RecipePath = readonly (string | number)[];
+export type Slo = NonNullable<ModelFile['slo']>;
+export type RestartRecipe = Extract<NonNullable<WorkerGroupFile['restart']>, object>;
+export type EngineArgs = WorkerGroupFile['args'];
+export type EngineArgValue = EngineArgs[string];

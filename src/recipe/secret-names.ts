@@ -1,0 +1,7 @@
+/** `HF_TOKEN`, `AWS_SECRET_ACCESS_KEY`, `DB_PASSWORD`; not `TOKENIZERS_PARALLELISM`, not `MAX_TOKENS`. */
+const SECRET_NAME = /(^|[_-])(token|secret|password|passwd|passphrase|apikey|key|credentials?|auth)($|[_-])/i;
+
+/** Whether a variable or flag of this name probably holds a secret. */
+export function looksSecret(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
