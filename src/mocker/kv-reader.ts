@@ -1,0 +1,96 @@
+import { pause } from '../base/abort.ts';
+import { messageOf } from '../base/errors.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import { transferMs } from '../scheduler/timing.ts';
+import type { EngineLog } from './engine-log.ts';
+import type { Generation } from './generation.ts';
+import { KvPull } from './kv-pull.ts';
+import type { RemotePrefill } from './kv-transfer-params.ts';
+import type { MockerMetrics } from './metrics.ts';
+import type { MockerOptions } from './options.ts';
+
+export interface KvReaderOptions {
+  options: MockerOptions;
+  scheduler: Scheduler<Generation>;
+  metrics: MockerMetrics;
+  log: EngineLog;
+  /** The generation cannot go on. */
+  fail(generation: Generation): void;
+  /** Something may run now. */
+  wake(): void;
+  signal: AbortSignal;
+}
+
+/** The decode side of a handover: fetches the KV cache of prompts from prefill workers. */
+export class KvReader {
+  readonly #context: KvReaderOptions;
+  readonly #refuses: boolean;
+  readonly #lies: boolean;
+
+  constructor(context: KvReaderOptions) {
+    this.#context = context;
+    this.#refuses = context.options.faults.some((fault) => fault.kind === 'refuse-transfer');
+    this.#lies = context.options.faults.some((fault) => fault.kind === 'lie-about-transfer');
+  }
+
+  /** Fetches for a `loading` generation and settles it with the scheduler. */
+  load(generation: Generation): void {
+    const { direction } = generation.options;
+    if (direction.kind !== 'consume') throw new Error('only leg 2 loads');
+    void this.#transfer(generation, direction.remote);
+  }
+
+  async #transfer(generation: Generation, remote: RemotePrefill): Promise<void> {
+    const { scheduler, metrics, wake, signal } = this.#context;
+    const request = generation.request!;
+    const tokens = request.externalTokens;
+    metrics.externalQueries += tokens;
+    if (this.#lies) return this.#computeLocally(generation);
+    const startedAt = performance.now();
+    using pull = new KvPull(remote, signal);
+    try {
+      if (this.#refuses) throw new Error('transfer refused');
+      const content = await pull.claim();
+      if (content.num_tokens === 0) return this.#computeLocally(generation);
+      await pause(this.#transferMs(tokens), signal);
+      if (pull.failure) throw pull.failure;
+      generation.adopt(content);
+    } catch (error) {
+      this.#failed(generation, remote, error);
+      return;
+    }
+    // Whether or not the client still waits, the holder may free the blocks now.
+    await pull.done().catch(() => {
+      metrics.failedNotifications += 1;
+    });
+    if (request.state !== 'loading') return;
+    generation.externalTokens = tokens;
+    metrics.externalHits += tokens;
+    metrics.transferTime.observe((performance.now() - startedAt) / 1_000);
+    metrics.transferBytes.observe(tokens * this.#context.options.kvBytesPerToken);
+    scheduler.loaded(request);
+    wake();
+  }
+
+  #transferMs(tokens: number): number {
+    const { kvBytesPerToken, kvTransferBandwidthGBps, speedupRatio } = this.#context.options;
+    return transferMs(tokens, kvBytesPerToken, kvTransferBandwidthGBps) / speedupRatio;
+  }
+
+  #failed(generation: Generation, remote: RemotePrefill, error: unknown): void {
+    const { options, metrics, log, fail, signal } = this.#context;
+    if (signal.aborted) return;
+    metrics.failedTransfers += 1;
+    metrics.failedNotifications += 1;
+    log.error(
+      `NIXL transfer failure: handshake_or_read_failed | request ${generation.options.requestId} | remote ${remote.host}:${remote.port} engine ${remote.engineId} | ${messageOf(error)}`,
+    );
+    if (options.kvLoadFailurePolicy === 'recompute') this.#computeLocally(generation);
+    else fail(generation);
+  }
+
+  #computeLocally(generation: Generation): void {
+    this.#context.scheduler.loadFailed(generation.request!);
+    this.#context.wake();
+  }
+}
