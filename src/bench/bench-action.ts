@@ -1,6 +1,6 @@
 import { DynamoError, ERRORS } from '../base/errors.ts';
 import { writeArtifacts } from './artifacts.ts';
-import { type BenchFlags, readBenchOptions } from './bench-options.ts';
+import { applyAliases, type BenchFlags, readBenchOptions } from './bench-options.ts';
 import type { BenchReport } from './bench-report.ts';
 import { openProgress } from './progress.ts';
 import { reportToJson } from './report-json.ts';
@@ -14,7 +14,7 @@ const DEFAULT_COLUMNS = 100;
  * the second ends the process.
  */
 export async function benchAction(target: string, flags: BenchFlags): Promise<void> {
-  const options = readBenchOptions(flags);
+  const options = readBenchOptions(applyAliases(flags));
   const url = resolveUrl(target);
   const stop = new AbortController();
   const signals = ['SIGINT', 'SIGTERM'] as const;
@@ -48,14 +48,19 @@ function resolveUrl(target: string): string {
   throw new DynamoError('NO_DEPLOYMENT', `${target} is not a URL, and no deployment has that name`);
 }
 
-/** Too many failed requests are a missed goal. The report is out already, so this is a line on stderr and an exit status. */
-function judge({ metrics, options }: BenchReport): void {
-  const failed = metrics['error_request_count']?.avg ?? 0;
-  if (failed <= options.failedRequestThreshold) return;
-  const total = metrics['completed_request_count']?.avg ?? failed;
-  process.stderr.write(
-    `error: ${failed} of ${total} requests failed, allowed are ${options.failedRequestThreshold} [GOAL_MISSED]\n`,
-  );
+/**
+ * Too many failed requests, or none answered, are a missed goal. The report is out already, so this is a line on stderr and an
+ * exit status. A run ended by the user is judged by its failures only.
+ */
+function judge({ metrics, options, facts }: BenchReport): void {
+  const count = (name: string): number => metrics[name]?.avg ?? 0;
+  const failed = count('error_request_count');
+  let problem: string | undefined;
+  if (failed > options.failedRequestThreshold)
+    problem = `${failed} of ${count('completed_request_count')} requests failed, allowed are ${options.failedRequestThreshold}`;
+  else if (count('request_count') === 0 && !facts.wasCancelled) problem = 'no request was answered';
+  if (problem === undefined) return;
+  process.stderr.write(`error: ${problem} [GOAL_MISSED]\n`);
   process.exitCode = ERRORS.GOAL_MISSED.exit;
 }
 

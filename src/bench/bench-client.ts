@@ -68,6 +68,7 @@ class Exchange implements ConnectionUser {
   #startMs = 0;
   #receivedBytes = 0;
   #reused = false;
+  #resent = false;
   #settled = false;
 
   constructor(
@@ -138,6 +139,7 @@ class Exchange implements ConnectionUser {
       this.#finish(this.#meter.verdict(this.#options.needsUsage), atMs);
     } else if (this.#reused && this.#receivedBytes === 0) {
       // The server closed an idle connection while we were writing to it: not the request's fault. The clock runs on.
+      this.#resent = true;
       this.#write(true);
     } else {
       this.#finish({ code: this.#meter.status, type: reason.type, message: reason.message }, atMs);
@@ -175,6 +177,7 @@ class Exchange implements ConnectionUser {
       error,
       receivedBytes: this.#receivedBytes,
       connectionReused: this.#reused,
+      resent: this.#resent,
       ...this.#meter.result(),
     });
   }

@@ -31,8 +31,8 @@ export interface BenchFlags {
   requestTimeoutSeconds: string;
   ignoreEos: boolean;
   useServerTokenCount: boolean;
-  extraInputs: string[];
-  header: string[];
+  extraInputs?: string[];
+  header?: string[];
   apiKeyEnv?: string;
   goodput?: string;
   failedRequestThreshold: string;
@@ -80,6 +80,34 @@ export interface TraceFlags {
 const DEFAULT_ISL = 550;
 const DEFAULT_OSL = 128;
 
+/** AIPerf's other spellings of our options, by the key under which commander hands them over. */
+export const FLAG_ALIASES = {
+  syntheticInputTokensMean: 'isl',
+  promptInputTokensMean: 'isl',
+  syntheticInputTokensStddev: 'islStddev',
+  promptInputTokensStddev: 'islStddev',
+  outputTokensMean: 'osl',
+  outputTokensStddev: 'oslStddev',
+  numRequests: 'requestCount',
+  numWarmupRequests: 'warmupRequestCount',
+  requestRateMode: 'arrivalPattern',
+  inputFile: 'trace',
+  islBlockSize: 'traceBlockSize',
+  synthesisSpeedupRatio: 'speedupRatio',
+  synthesisMaxIsl: 'maxIsl',
+  synthesisMaxOsl: 'maxOsl',
+} as const satisfies Record<string, keyof BenchFlags>;
+
+/** Flags under our names; an alias that was given wins over a default. */
+export function applyAliases(flags: BenchFlags & Partial<Record<keyof typeof FLAG_ALIASES, string>>): BenchFlags {
+  const merged: BenchFlags = { ...flags };
+  for (const [alias, name] of Object.entries(FLAG_ALIASES) as [keyof typeof FLAG_ALIASES, 'isl'][]) {
+    const value = flags[alias];
+    if (value !== undefined) merged[name] = value;
+  }
+  return merged;
+}
+
 /** Checks the command line before anything is sent. Throws `USAGE`, naming the option. */
 export function readBenchOptions(flags: BenchFlags): BenchOptions {
   const trace = flags.trace === undefined ? undefined : readTraceFlags(flags.trace, flags);
@@ -112,7 +140,7 @@ export function readBenchOptions(flags: BenchFlags): BenchOptions {
     timeoutMs: positive(flags.requestTimeoutSeconds, '--request-timeout-seconds') * 1_000,
     exactOutput: flags.ignoreEos,
     useServerTokenCount: flags.useServerTokenCount,
-    extraInputs: Object.assign({}, ...flags.extraInputs.map(readExtraInput)) as Record<string, unknown>,
+    extraInputs: Object.assign({}, ...(flags.extraInputs ?? []).map(readExtraInput)) as Record<string, unknown>,
     headers: readHeaders(flags),
     serviceLevels: flags.goodput === undefined ? [] : parseServiceLevels(flags.goodput),
     failedRequestThreshold: whole(flags.failedRequestThreshold, '--failed-request-threshold'),
@@ -166,7 +194,7 @@ function readExtraInput(text: string): Record<string, unknown> {
 
 function readHeaders(flags: BenchFlags): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const text of flags.header) {
+  for (const text of flags.header ?? []) {
     const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n]*)$/.exec(text);
     if (!match?.[1]) throw usage(`--header: ${text} is not "Name: value"`);
     headers[match[1]] = match[2] ?? '';

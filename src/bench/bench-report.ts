@@ -14,6 +14,7 @@ export interface RunFacts {
   endTime: Date;
   wasCancelled: boolean;
   clientLoad: ClientLoad;
+  failedWarmups: number;
   /** What was done to a trace; null for synthetic prompts. */
   trace: TraceFacts | null;
 }
@@ -34,6 +35,8 @@ export interface BenchReport {
   metrics: RunMetrics;
   errors: ErrorCount[];
   cancelledRequests: number;
+  /** Requests sent a second time over a new connection. */
+  resentRequests: number;
   workers: WorkerCount[];
   /** p99 of the send lag over 500 ms: the load was not the one asked for. Null without send times. */
   degraded: boolean | null;
@@ -68,6 +71,7 @@ export function buildReport(records: readonly RequestRecord[], options: BenchOpt
     metrics,
     errors: countErrors(records),
     cancelledRequests: records.filter((record) => record.outcome === 'cancelled').length,
+    resentRequests: records.filter((record) => record.resent).length,
     workers: countWorkers(records),
     degraded,
     warnings: [],
@@ -106,23 +110,29 @@ function findWarnings(report: BenchReport): string[] {
   const warnings: string[] = [];
   const answered = value('request_count');
   if (answered === 0) warnings.push('No request was answered: there is nothing to measure.');
+  if (facts.failedWarmups > 0) warnings.push(`${facts.failedWarmups} warm-up requests failed.`);
   if (facts.clientLoad.saturated)
     warnings.push(
       `The client was busy ${Math.round(facts.clientLoad.eventLoopUtilization * 100)} % of the time: it, not the server, may have set the pace.`,
     );
   if (report.degraded)
     warnings.push('Degraded: p99 of the send lag is over 500 ms, so the load was lighter than asked for.');
+  if (report.resentRequests > 0)
+    warnings.push(
+      `${report.resentRequests} requests were sent a second time: the server had closed their kept-alive connection.`,
+    );
   const off = value('osl_mismatch_count');
   if (off > 0)
     warnings.push(`${off} of ${answered} outputs differ from the length asked for by more than 5 % or 50 tokens.`);
   if (!options.useServerTokenCount)
     warnings.push('Token counts are the client’s: output = chunks with content, input = what was asked for.');
-  if (facts.trace && facts.trace.cutInputs + facts.trace.cutOutputs > 0)
+  const cuts = [
+    [facts.trace?.cutInputs ?? 0, 'inputs', options.trace?.maxIsl] as const,
+    [facts.trace?.cutOutputs ?? 0, 'outputs', options.trace?.maxOsl] as const,
+  ].filter(([count]) => count > 0);
+  if (cuts.length > 0)
     warnings.push(
-      `The trace was cut: ${facts.trace.cutInputs} inputs to ${options.trace?.maxIsl} tokens, ${facts.trace.cutOutputs} outputs to ${options.trace?.maxOsl} tokens.`.replaceAll(
-        'to undefined tokens',
-        'to no limit',
-      ),
+      `The trace was cut: ${cuts.map(([count, what, limit]) => `${count} ${what} to ${limit} tokens`).join(', ')}.`,
     );
   if (options.load.kind === 'concurrency' && answered > 0 && options.load.concurrency / answered > 0.1)
     warnings.push(

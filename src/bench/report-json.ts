@@ -26,6 +26,7 @@ export function reportToJson(report: BenchReport): Record<string, unknown> {
     end_time: facts.endTime.toISOString(),
     dynamo: {
       cancelled_requests: report.cancelledRequests,
+      resent_requests: report.resentRequests,
       workers: report.workers,
       degraded: report.degraded,
       warnings: report.warnings,

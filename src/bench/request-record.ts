@@ -21,6 +21,8 @@ export interface RequestRecord {
   finishReason: string | null;
   receivedBytes: number;
   connectionReused: boolean;
+  /** Sent a second time, because the server had closed the kept-alive connection it was first written to. */
+  resent: boolean;
   servedBy: ServedBy;
 }
 

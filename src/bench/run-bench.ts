@@ -54,17 +54,18 @@ export async function runBench(run: BenchRun): Promise<BenchOutcome> {
   const model = options.model ?? chooseModel(await listServedModels(target, options.headers, signal), target.url);
   const client = new BenchClient({ target, timeoutMs: options.timeoutMs, needsUsage: options.useServerTokenCount });
   try {
-    await warmUp(run, target, model, client);
-    return await profile(run, target, model, trace, client);
+    const failedWarmups = await warmUp(run, target, model, client);
+    return await profile(run, target, model, trace, client, failedWarmups);
   } finally {
     client.destroy();
   }
 }
 
-async function warmUp(run: BenchRun, target: Target, model: string, client: BenchClient): Promise<void> {
+/** Returns how many warm-up requests failed. */
+async function warmUp(run: BenchRun, target: Target, model: string, client: BenchClient): Promise<number> {
   const { options, signal } = run;
   const total = options.warmupRequestCount;
-  if (total === 0) return;
+  if (total === 0) return 0;
   const concurrency = Math.min(options.load.concurrency ?? 1, total);
   const workload = syntheticWorkload(options.lengths, options.randomSeed + WARMUP_SEED_OFFSET);
   const progress = { phase: 'warmup' as const, done: 0, failed: 0, total };
@@ -82,6 +83,7 @@ async function warmUp(run: BenchRun, target: Target, model: string, client: Benc
     signal,
     now: () => performance.now(),
   });
+  return progress.failed;
 }
 
 async function profile(
@@ -90,6 +92,7 @@ async function profile(
   model: string,
   trace: Trace | undefined,
   client: BenchClient,
+  failedWarmups: number,
 ): Promise<BenchOutcome> {
   const { options, signal } = run;
   const { randomSeed } = options;
@@ -134,6 +137,7 @@ async function profile(
     endTime: new Date(),
     wasCancelled: result.wasCancelled,
     clientLoad,
+    failedWarmups,
     trace:
       trace && options.trace
         ? { ...options.trace, rows: trace.rows.length, cutInputs: trace.cutInputs, cutOutputs: trace.cutOutputs }

@@ -14,6 +14,7 @@ export async function listServedModels(
   try {
     response = await fetch(url, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
   } catch (error) {
+    signal.throwIfAborted();
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     throw new DynamoError('CONNECT_FAILED', `cannot reach ${url}: ${messageOf(cause)}`, { cause: error });
   }

@@ -1,8 +1,26 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { BenchFlags } from '../bench/bench-options.ts';
 import type { CommandEntry } from './command.ts';
 
-const collect = (value: string, all: string[]): string[] => [...all, value];
+const collect = (value: string, all: string[] = []): string[] => [...all, value];
+
+/** Spellings of AIPerf that mean the same as an option here (FLAG_ALIASES in bench/bench-options.ts); not in the help. */
+const AIPERF_SPELLINGS = [
+  'synthetic-input-tokens-mean',
+  'prompt-input-tokens-mean',
+  'synthetic-input-tokens-stddev',
+  'prompt-input-tokens-stddev',
+  'output-tokens-mean',
+  'output-tokens-stddev',
+  'num-requests',
+  'num-warmup-requests',
+  'request-rate-mode',
+  'input-file',
+  'isl-block-size',
+  'synthesis-speedup-ratio',
+  'synthesis-max-isl',
+  'synthesis-max-osl',
+];
 
 export const benchCommand: CommandEntry = {
   name: 'bench',
@@ -17,8 +35,8 @@ export const benchCommand: CommandEntry = {
       .argument('<target>', 'name of a deployment on this machine, or the URL of a server')
       .option('--model <name>', 'model to ask for (default: the only one the server lists)')
       .option('--endpoint-type <type>', 'chat or completions (default: chat, with --trace completions)')
-      .option('--streaming', 'ask for a stream (default)', true)
-      .option('--no-streaming', 'ask for whole answers; only latencies of whole requests are measured then')
+      .option('--no-streaming', 'ask for whole answers; then only whole requests are measured')
+      .addOption(new Option('--streaming').hideHelp())
       .optionsGroup('Load:')
       .option('--concurrency <n>', 'requests in flight at once (default: 1); with a rate or a schedule: at most')
       .option('--request-rate <r>', 'requests per second, sent whether or not earlier ones are answered')
@@ -45,8 +63,8 @@ export const benchCommand: CommandEntry = {
       .option('--random-seed <n>', 'seed of prompts, lengths and arrivals', '0')
       .option('--no-ignore-eos', 'do not ask for exactly the output length (min_tokens, ignore_eos)')
       .option('--no-use-server-token-count', "count tokens here instead of taking the server's usage")
-      .option('--extra-inputs <key:value>', 'further body field, or a JSON object (repeatable)', collect, [])
-      .option('-H, --header <line>', 'further header, "Name: value" (repeatable)', collect, [])
+      .option('--extra-inputs <key:value>', 'further body field, or a JSON object (repeatable)', collect)
+      .option('-H, --header <line>', 'further header, "Name: value" (repeatable)', collect)
       .option('--api-key-env <variable>', 'environment variable that holds the API key')
       .optionsGroup('Report:')
       .option(
@@ -59,6 +77,7 @@ export const benchCommand: CommandEntry = {
         "write AIPerf's files there: profile_export_aiperf.json and .csv, profile_export.jsonl",
       )
       .option('--json', 'print one JSON document instead of tables');
+    for (const alias of AIPERF_SPELLINGS) command.addOption(new Option(`--${alias} <value>`).hideHelp());
     command.action(async (target: string, flags: BenchFlags) => {
       const { benchAction } = await import('../bench/bench-action.ts');
       await benchAction(target, flags);
