@@ -10,10 +10,14 @@ import type { Role } from '../base/role.ts';
 export interface Discovery extends AsyncDisposable {
   /**
    * Publishes `instance` as ready and refreshes it every TTL/3 until the lease is released or `signal` aborts (which merely
-   * stops refreshing: the record then lapses). Registering an (name, generation) again takes the record over.
+   * stops refreshing: the record then lapses). Registering an (name, generation) again takes the record over, also from the
+   * dead. Throws `SUPERSEDED` when a later generation of the name is stored.
    */
   register(instance: Instance, options: { signal?: AbortSignal }): Promise<Lease>;
-  /** Everything stored for the deployment now, tombstones included. Unreadable records are skipped and counted. */
+  /**
+   * Everything stored for the deployment now, tombstones included: of each name the newest generation, unless it is withdrawn.
+   * Unreadable records are skipped and named.
+   */
   list(): Promise<DiscoveryListing>;
   /**
    * Existing instances first, then one `synced`, then changes, until `signal` aborts (then ends without an error).
@@ -94,11 +98,17 @@ export type DiscoveryEvent =
   | { type: 'store'; message: string | null };
 
 export interface Lease {
-  /** Marks the instance as draining: observers stop choosing it and finish what it has. */
+  /**
+   * Marks the instance as draining: observers stop choosing it and finish what it has. When the store does not take it now it
+   * throws, and each refresh tries again. Throws `LEASE_LOST` when the record has another owner by now.
+   */
   drain(): Promise<void>;
-  /** Withdraws it: writes the tombstone, then removes the record. Idempotent. */
+  /** Withdraws it: writes the tombstone, then removes the record. Idempotent; after an error it may be called again. */
   release(): Promise<void>;
-  /** Resolves with the reason if refreshing fails for a whole TTL. Never rejects. */
+  /**
+   * Resolves with the reason if refreshing fails for a whole TTL (it goes on trying), or when another owner took the record over
+   * or withdrew it. Never rejects.
+   */
   readonly lost: Promise<Error>;
 }
 
