@@ -62,6 +62,8 @@ export interface ProcessSpec {
   drain: DrainSpec;
   kvTransfer: KvTransferDialect | null;
   kvBlockSize: number | null;
+  /** What to do when `argv[0]` is not installed. */
+  installHint?: string;
   /** Why it is where it is and has what it has, one sentence each. */
   reasons: string[];
 }

@@ -1,0 +1,102 @@
+import { rmSync } from 'node:fs';
+import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
+import { DynamoError } from '../base/errors.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { GangPhase } from '../supervise/protocol.ts';
+
+const SCHEMA_VERSION = 1;
+
+/** What an agent must know to take up or take back the work of one that died. */
+export interface AgentJournalState {
+  schemaVersion: typeof SCHEMA_VERSION;
+  phase: GangPhase;
+  generation: number;
+  planHash: string;
+  startLeaseMs: number;
+  discoveryTtlMs: number;
+  processes: JournalProcess[];
+}
+
+export interface JournalProcess {
+  spec: ProcessSpec;
+  /** 0 before the first start. */
+  incarnation: number;
+  /** Of the newest incarnation; written before its shim is spawned. */
+  runId: string;
+  /** Whether it shall run: set at launch, cleared by a stop or when its restarts are spent. */
+  wanted: boolean;
+  restarts: number;
+  attempt: number;
+  /** Where this incarnation's output begins in the log file. */
+  logOffset: number;
+}
+
+export const EMPTY_JOURNAL: AgentJournalState = {
+  schemaVersion: SCHEMA_VERSION,
+  phase: 'idle',
+  generation: 0,
+  planHash: '',
+  startLeaseMs: 60_000,
+  discoveryTtlMs: 10_000,
+  processes: [],
+};
+
+/**
+ * The agent's memory on disk. Every change is on disk before it is acted on; taking things back needs no disk at all,
+ * so `forget` falls back to removing the file.
+ */
+export class AgentJournal {
+  readonly #file: string;
+  #state: AgentJournalState;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#state = parseJournal(readJsonFile(file), file);
+  }
+
+  get state(): Readonly<AgentJournalState> {
+    return this.#state;
+  }
+
+  /** Writes the new state, then makes it current. Throws `DISK_FULL` and changes nothing when it cannot be written. */
+  write(change: Partial<AgentJournalState>): void {
+    const next = { ...this.#state, ...change };
+    writeFileAtomic(this.#file, JSON.stringify(next));
+    this.#state = next;
+  }
+
+  writeProcess(name: string, change: Partial<JournalProcess>): void {
+    this.write({
+      processes: this.#state.processes.map((entry) => (entry.spec.name === name ? { ...entry, ...change } : entry)),
+    });
+  }
+
+  process(name: string): JournalProcess {
+    const found = this.#state.processes.find((entry) => entry.spec.name === name);
+    if (!found) throw new Error(`the journal has no process ${name}`);
+    return found;
+  }
+
+  /** Back to idle, also on a full disk. The generation stays known. */
+  forget(): void {
+    const idle = { ...EMPTY_JOURNAL, generation: this.#state.generation };
+    try {
+      writeFileAtomic(this.#file, JSON.stringify(idle));
+    } catch {
+      rmSync(this.#file, { force: true });
+    }
+    this.#state = idle;
+  }
+}
+
+function parseJournal(value: unknown, file: string): AgentJournalState {
+  if (value === undefined) return EMPTY_JOURNAL;
+  const { schemaVersion } = value as { schemaVersion?: unknown };
+  if (schemaVersion !== SCHEMA_VERSION) {
+    throw new DynamoError(
+      'STATE_VERSION',
+      `${file} was written by another version of dynamo (format ${String(schemaVersion)}, not ${SCHEMA_VERSION})`,
+    );
+  }
+  return value as AgentJournalState;
+}

@@ -1,0 +1,263 @@
+import type net from 'node:net';
+import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
+import { createDiscovery } from '../discovery/create-discovery.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import { EventLog } from '../supervise/event-log.ts';
+import { ownIdentity } from '../supervise/identity.ts';
+import { tryLock } from '../supervise/locks.ts';
+import {
+  type AgentMethods,
+  type AgentNotifications,
+  type AgentStatus,
+  PROTOCOL_VERSION,
+} from '../supervise/protocol.ts';
+import { listenSocket, type Methods, RpcPeer } from '../supervise/rpc.ts';
+import { socketPath } from '../supervise/socket-path.ts';
+import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
+import { AgentJournal } from './agent-journal.ts';
+import { Gang } from './gang.ts';
+import { StartLease } from './start-lease.ts';
+
+type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
+
+/** An agent without work and without a controller ends after this long. */
+const IDLE_MS = 3_000;
+
+export interface AgentOptions {
+  deployment: string;
+  /** Folder of the deployment. */
+  dir: string;
+  host: string;
+  log: Logger;
+  /** Ends the agent; its processes live on. */
+  signal: AbortSignal;
+}
+
+/**
+ * Runs the agent of one host until it leaves: on request, when its part was undone, or when the signal aborts.
+ * Throws `DEPLOYMENT_BUSY` when another agent of this deployment runs on this host.
+ *
+ *   lock ─▶ adopt what an earlier agent left ─▶ listen ─▶ serve the controller with the highest epoch ─▶ leave
+ */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const paths = agentPaths(options.dir, options.host);
+  for (const dir of [paths.dir, paths.runs, paths.logs]) makePrivateDir(dir);
+  const lock = tryLock(paths.lock, { holder: `agent pid ${process.pid}` });
+  if (!lock)
+    throw new DynamoError('DEPLOYMENT_BUSY', `an agent of ${options.deployment} runs on ${options.host} already`);
+  const agent = new Agent(options, paths);
+  try {
+    await agent.run();
+  } finally {
+    lock.release();
+  }
+}
+
+class Agent {
+  readonly #options: AgentOptions;
+  readonly #paths: AgentPaths;
+  readonly #journal: AgentJournal;
+  readonly #events: EventLog;
+  readonly #lease = new StartLease();
+  readonly #ended = new AbortController();
+  readonly #peers = new Set<ControllerPeer>();
+  #controller: ControllerPeer | undefined;
+  #epoch: number;
+  #inDoubt = false;
+  #gang!: Gang;
+  #discovery!: Discovery;
+
+  constructor(options: AgentOptions, paths: AgentPaths) {
+    this.#options = options;
+    this.#paths = paths;
+    this.#journal = new AgentJournal(paths.journal);
+    this.#epoch = Number(readJsonFile(paths.epoch) ?? 0);
+    this.#events = new EventLog(deploymentPaths(options.dir).events, `agent ${options.host}`, (event) => {
+      options.log.info({ process: event.process ?? undefined, type: event.type }, event.message);
+      for (const peer of this.#peers) peer.notify('event', event);
+    });
+  }
+
+  async run(): Promise<void> {
+    const stop = () => this.#ended.abort();
+    this.#options.signal.addEventListener('abort', stop, { once: true });
+    const { signal } = this.#ended;
+    this.#discovery = await createDiscovery(
+      { backend: 'file', root: deploymentPaths(this.#options.dir).discovery },
+      { deployment: this.#options.deployment, ttlMs: this.#journal.state.discoveryTtlMs },
+    );
+    this.#gang = new Gang({
+      deployment: this.#options.deployment,
+      deploymentDir: this.#options.dir,
+      paths: this.#paths,
+      journal: this.#journal,
+      discovery: this.#discovery,
+      events: this.#events,
+      signal,
+      random: Math.random,
+      changed: () => this.#announce(),
+    });
+    this.#gang.adopt();
+    const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
+    this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
+    if (this.#gang.phase === 'stopping') void this.#gang.stop(true);
+    await this.#lease.watch(
+      () => this.#patienceMs(),
+      () => this.#onSilence(),
+      signal,
+    );
+    server.close();
+    for (const peer of this.#peers) peer.close();
+    await this.#discovery[Symbol.asyncDispose]();
+    this.#options.signal.removeEventListener('abort', stop);
+  }
+
+  #patienceMs(): number {
+    return this.#gang.idle ? IDLE_MS : this.#journal.state.startLeaseMs;
+  }
+
+  /** The controller has been silent for too long. What that means depends on whether the start was committed. */
+  async #onSilence(): Promise<void> {
+    if (this.#gang.idle) {
+      if (!this.#controller?.open) this.#ended.abort();
+      return;
+    }
+    if (this.#gang.phase === 'committed' || this.#gang.phase === 'stopping') return;
+    try {
+      const { generation, planHash } = this.#journal.state;
+      const record = await this.#discovery.readCommit(generation);
+      this.#inDoubt = false;
+      if (record?.planHash === planHash) {
+        this.#gang.settle();
+        return;
+      }
+    } catch (error) {
+      if (!this.#inDoubt)
+        this.#events.write('in-doubt', `cannot read the commit record, keeping everything: ${messageOf(error)}`);
+      this.#inDoubt = true;
+      this.#announce();
+      return;
+    }
+    const silentS = (this.#lease.silentForMs() / 1000).toFixed(1);
+    await this.#gang.undo(
+      `no controller for ${silentS} s before the commit: undoing generation ${this.#journal.state.generation}`,
+    );
+    this.#ended.abort();
+  }
+
+  #accept(socket: net.Socket): void {
+    const peer: ControllerPeer = new RpcPeer(socket);
+    this.#peers.add(peer);
+    void peer.closed.then(() => this.#peers.delete(peer));
+    peer.handle('observe', ({ protocol }) => {
+      checkProtocol(protocol);
+      return this.#status();
+    });
+    peer.handle('attach', ({ protocol, deployment, epoch }) =>
+      this.#step('attach', () => {
+        checkProtocol(protocol);
+        this.#attach(peer, deployment, epoch);
+        return this.#status();
+      }),
+    );
+    this.#handle(peer, 'renew', () => null);
+    this.#handle(peer, 'reserve', (params) => this.#step('reserve', () => this.#gang.reserve(params)).then(() => null));
+    this.#handle(peer, 'prepare', () => this.#step('prepare', () => this.#gang.prepare()).then(() => null));
+    this.#handle(peer, 'launch', ({ names }) => this.#step('launch', () => this.#gang.launch(names)).then(() => null));
+    this.#handle(peer, 'ready', ({ names }) => this.#step('ready', () => this.#gang.ready(names)).then(() => null));
+    this.#handle(peer, 'prove', ({ pairs }) => this.#step('prove', () => this.#gang.prove(pairs)));
+    this.#handle(peer, 'publish', () => this.#step('publish', () => this.#gang.publish()).then(() => null));
+    this.#handle(peer, 'settle', ({ generation }) =>
+      this.#step('settle', () => this.#settle(generation)).then(() => null),
+    );
+    this.#handle(peer, 'undo', () => this.#gang.undo('the controller takes the start back').then(() => null));
+    this.#handle(peer, 'stop', async ({ force }) => ({ leftPids: await this.#gang.stop(force) }));
+    this.#handle(peer, 'leave', () => {
+      if (!this.#gang.idle)
+        throw new DynamoError('DEPLOYMENT_BUSY', `the agent of ${this.#options.host} still runs processes`);
+      setImmediate(() => this.#ended.abort());
+      return null;
+    });
+    peer.listen();
+  }
+
+  /** Handlers that only the current controller may call; every call counts as a sign of life. */
+  #handle<K extends keyof AgentMethods & string>(
+    peer: ControllerPeer,
+    method: K,
+    handler: (params: AgentMethods[K]['params']) => Promise<AgentMethods[K]['result']> | AgentMethods[K]['result'],
+  ): void {
+    peer.handle(method, (params) => {
+      if (peer !== this.#controller)
+        throw new DynamoError('SUPERSEDED', `${method} refused: a newer controller is attached to this agent`);
+      this.#lease.renew();
+      return handler(params);
+    });
+  }
+
+  /** Two launchers, or one that was suspended, cannot fight: the highest epoch wins and is remembered on disk. */
+  #attach(peer: ControllerPeer, deployment: string, epoch: number): void {
+    if (deployment !== this.#options.deployment)
+      throw new DynamoError('NO_DEPLOYMENT', `this agent serves ${this.#options.deployment}, not ${deployment}`);
+    if (epoch < this.#epoch) {
+      throw new DynamoError('SUPERSEDED', `epoch ${epoch} is over: this agent has seen ${this.#epoch}`);
+    }
+    if (epoch > this.#epoch) writeFileAtomic(this.#paths.epoch, JSON.stringify(epoch));
+    this.#epoch = epoch;
+    if (this.#controller && this.#controller !== peer) this.#controller.close();
+    this.#controller = peer;
+    this.#lease.renew();
+    this.#inDoubt = false;
+  }
+
+  async #settle(generation: number): Promise<void> {
+    const record = await this.#discovery.readCommit(generation);
+    if (record?.planHash !== this.#journal.state.planHash) {
+      throw new DynamoError('START_LOST', `generation ${generation} has no commit record for this plan`);
+    }
+    this.#gang.settle();
+  }
+
+  async #step<T>(step: StartStep, action: () => Promise<T> | T): Promise<T> {
+    crashPoint(step, 'before', this.#options.host);
+    const result = await action();
+    crashPoint(step, 'after', this.#options.host);
+    return result;
+  }
+
+  #status(): AgentStatus {
+    const { phase, generation, planHash } = this.#journal.state;
+    return {
+      host: this.#options.host,
+      identity: ownIdentity('agent'),
+      phase,
+      generation,
+      planHash,
+      inDoubt: this.#inDoubt,
+      processes: this.#gang.snapshots(),
+      pairs: this.#gang.pairs(),
+    };
+  }
+
+  #announceSoon: NodeJS.Immediate | undefined;
+
+  /** Several changes of one turn are told once. */
+  #announce(): void {
+    this.#announceSoon ??= setImmediate(() => {
+      this.#announceSoon = undefined;
+      const status = this.#status();
+      for (const peer of this.#peers) peer.notify('changed', status);
+    });
+  }
+}
+
+function checkProtocol(protocol: number): void {
+  if (protocol === PROTOCOL_VERSION) return;
+  throw new DynamoError(
+    'STATE_VERSION',
+    `the other side speaks protocol ${protocol}, this dynamo speaks ${PROTOCOL_VERSION}`,
+  );
+}

@@ -1,0 +1,278 @@
+import { DynamoError, messageOf } from '../base/errors.ts';
+import { until } from '../base/until.ts';
+import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { AgentPaths } from '../deployment/state-dir.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { provePair } from '../supervise/pair-proof.ts';
+import { runCheck } from '../supervise/probes.ts';
+import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
+import { killRun } from '../supervise/shim-process.ts';
+import type { AgentJournal } from './agent-journal.ts';
+import { Publication } from './publication.ts';
+import { Reservations, resolveEnvValue } from './reservations.ts';
+import { SupervisedProcess } from './supervised-process.ts';
+
+/** Peers a restarted worker proves itself with at most. */
+const PROVEN_PEERS = 8;
+const FRONTEND_SERVES_MS = 30_000;
+
+/**
+ * This host's part of a deployment: the processes of one generation and how far their start has come.
+ *
+ *   idle ─▶ reserved ─▶ prepared ─▶ starting ─▶ proved ─▶ published ─▶ committed
+ *     ▲        └──────────┴────────────┴───────────┴──────────┤            │
+ *     │                     undo                              │            │ stop
+ *     └───────────────────────────────────────────────────────┴─ stopping ◀┘
+ *
+ * Every method may be called again after a crash of either side: what is done already is left alone.
+ */
+export class Gang {
+  readonly #context: GangContext;
+  readonly #processes = new Map<string, SupervisedProcess>();
+  readonly #reservations: Reservations;
+  readonly #publication: Publication;
+  readonly #pairs = new Map<string, PairSnapshot>();
+
+  constructor(context: GangContext) {
+    this.#context = context;
+    this.#reservations = new Reservations(context.deployment);
+    this.#publication = new Publication(context.discovery, context.deployment, context.events, context.signal);
+  }
+
+  get phase(): GangPhase {
+    return this.#context.journal.state.phase;
+  }
+
+  get idle(): boolean {
+    return this.phase === 'idle';
+  }
+
+  /** Takes up what an earlier agent of this deployment left behind. */
+  adopt(): void {
+    for (const entry of this.#context.journal.state.processes) this.#add(entry.spec);
+    for (const process of this.#processes.values()) process.adopt();
+  }
+
+  async reserve(params: ReserveParams): Promise<void> {
+    const { journal } = this.#context;
+    if (!this.idle && journal.state.generation !== params.generation) {
+      throw new DynamoError(
+        'DEPLOYMENT_BUSY',
+        `the agent still holds generation ${journal.state.generation}, not ${params.generation}`,
+      );
+    }
+    const running = new Set(
+      [...this.#processes.values()].filter((process) => process.running).map((process) => process.spec.name),
+    );
+    if (this.idle) {
+      journal.write({
+        phase: 'reserved',
+        generation: params.generation,
+        planHash: params.planHash,
+        startLeaseMs: params.startLeaseMs,
+        discoveryTtlMs: params.discoveryTtlMs,
+        processes: params.processes.map((spec) => ({
+          spec,
+          incarnation: 0,
+          runId: '',
+          wanted: false,
+          restarts: 0,
+          attempt: 0,
+          logOffset: 0,
+        })),
+      });
+      this.#processes.clear();
+      for (const spec of params.processes) this.#add(spec);
+    }
+    await this.#reservations.reserve(params.processes, running);
+    this.#context.changed();
+  }
+
+  async prepare(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((process) => process.prepare()));
+    if (this.phase === 'reserved') this.#context.journal.write({ phase: 'prepared' });
+  }
+
+  launch(names: readonly string[]): void {
+    if (this.phase === 'prepared') this.#context.journal.write({ phase: 'starting' });
+    for (const name of names) this.#process(name).launch();
+  }
+
+  async ready(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#process(name).whenReady()));
+  }
+
+  /** One pair after the other: the counters are read while nothing else runs. */
+  async prove(pairs: readonly ProvePair[]): Promise<PairSnapshot[]> {
+    const proven: PairSnapshot[] = [];
+    for (const pair of pairs) proven.push(await this.#provePair(pair));
+    if (this.phase === 'starting') this.#context.journal.write({ phase: 'proved' });
+    return proven;
+  }
+
+  /** Puts every ready process into discovery, then waits until the frontends serve all models. */
+  async publish(): Promise<void> {
+    const ready = [...this.#processes.values()].filter((process) => process.state === 'ready');
+    await Promise.all(
+      ready.map((process) => this.#publication.publish(process.spec, process.generation, this.#context.signal)),
+    );
+    const frontends = ready.filter((process) => process.spec.role === 'frontend');
+    await Promise.all(frontends.map((process) => this.#frontendServes(process.spec)));
+    if (this.phase === 'proved') this.#context.journal.write({ phase: 'published' });
+  }
+
+  /** The start is committed: restart policies apply from here on. */
+  settle(): void {
+    if (this.phase !== 'committed') this.#context.journal.write({ phase: 'committed' });
+    this.#context.changed();
+  }
+
+  /** Takes back an uncommitted start, at once. Needs no disk. */
+  async undo(reason: string): Promise<number[]> {
+    this.#context.events.write('undo', reason);
+    return this.#end({ force: true });
+  }
+
+  /** Ends everything: frontends drain first, then the workers go. */
+  async stop(force: boolean): Promise<number[]> {
+    try {
+      if (!this.idle) this.#context.journal.write({ phase: 'stopping' });
+    } catch (error) {
+      this.#context.events.write('journal', messageOf(error));
+    }
+    return this.#end({ force });
+  }
+
+  snapshots(): ProcessSnapshot[] {
+    return [...this.#processes.values()].map((process) => process.snapshot());
+  }
+
+  pairs(): PairSnapshot[] {
+    return [...this.#pairs.values()];
+  }
+
+  async #end(options: { force: boolean }): Promise<number[]> {
+    const all = [...this.#processes.values()];
+    const frontends = all.filter((process) => process.spec.role === 'frontend');
+    const others = all.filter((process) => process.spec.role !== 'frontend');
+    // A frontend finishes its streams on SIGTERM; the workers must outlive that.
+    await Promise.all(frontends.map((process) => this.#publication.withdraw(process.spec.name)));
+    await Promise.all(frontends.map((process) => process.stop(options)));
+    await Promise.all(others.map((process) => this.#publication.withdraw(process.spec.name)));
+    await Promise.all(others.map((process) => process.stop(options)));
+    await this.#publication.withdrawAll();
+    const runIds = this.#context.journal.state.processes.map((entry) => entry.runId).filter((runId) => runId !== '');
+    const left = (await Promise.all(runIds.map((runId) => killRun({ runId }, 5_000)))).flat();
+    this.#reservations.release();
+    this.#processes.clear();
+    this.#pairs.clear();
+    if (left.length === 0) this.#context.journal.forget();
+    this.#context.changed();
+    return left;
+  }
+
+  #add(spec: ProcessSpec): void {
+    const context = this.#context;
+    this.#processes.set(
+      spec.name,
+      new SupervisedProcess(spec, {
+        paths: context.paths,
+        journal: context.journal,
+        events: context.events,
+        signal: context.signal,
+        random: context.random,
+        mayRestart: () => this.phase === 'committed',
+        lockFds: (own) => this.#reservations.lockFds(own),
+        environment: (own) => this.#environment(own),
+        onReady: (process, signal) => this.#onReady(process, signal),
+        onGone: (process) => void this.#publication.withdraw(process.spec.name),
+        changed: context.changed,
+      }),
+    );
+  }
+
+  /** After the commit a worker is published again once its pairs have moved blocks; one that was published before merely returns. */
+  async #onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void> {
+    if (this.phase !== 'committed') return;
+    const { spec } = process;
+    if (!(await this.#publication.wasPublished(spec.name, process.generation))) {
+      const peers = (await this.#publication.peersOf(spec)).slice(0, PROVEN_PEERS);
+      const results = [];
+      for (const peer of peers) {
+        const ends = spec.role === 'prefill' ? { prefill: spec, decode: peer } : { prefill: peer, decode: spec };
+        results.push(
+          await this.#provePair({
+            prefill: ends.prefill.name,
+            decode: ends.decode.name,
+            prefillUrl: ends.prefill.url,
+            decodeUrl: ends.decode.url,
+            model: spec.model ?? '',
+            blockSize: spec.kvBlockSize ?? 64,
+          }).catch((error: unknown) => error),
+        );
+        signal.throwIfAborted();
+      }
+      const failures = results.filter((result) => result instanceof Error);
+      if (peers.length > 0 && failures.length === peers.length) throw failures[0];
+    }
+    await this.#publication.publish(spec, process.generation, signal);
+  }
+
+  async #provePair(pair: ProvePair): Promise<PairSnapshot> {
+    const key = `${pair.prefill} → ${pair.decode}`;
+    const record = (state: PairSnapshot['state'], detail: string): PairSnapshot => {
+      const snapshot = { prefill: pair.prefill, decode: pair.decode, state, detail };
+      this.#pairs.set(key, snapshot);
+      this.#context.events.write('pair', `${key} ${state}: ${detail}`);
+      this.#context.changed();
+      return snapshot;
+    };
+    try {
+      const tookMs = await provePair(pair, this.#context.signal);
+      return record('proven', `${Math.round(tookMs)} ms`);
+    } catch (error) {
+      record('failed', messageOf(error));
+      throw error;
+    }
+  }
+
+  async #frontendServes(spec: ProcessSpec): Promise<void> {
+    let detail = '';
+    const serves = await until(
+      async () => {
+        const result = await runCheck({ kind: 'http', path: '/health' }, spec, 2_000, this.#context.signal);
+        detail = result.detail;
+        return result.ok ? true : undefined;
+      },
+      { deadlineMs: FRONTEND_SERVES_MS, intervalMs: 10, signal: this.#context.signal },
+    );
+    if (!serves) throw new DynamoError('NOT_READY', `${spec.name} did not see every model in discovery: ${detail}`);
+  }
+
+  #environment(spec: ProcessSpec): NodeJS.ProcessEnv {
+    const { DYNAMO_CRASH_AT: _, DYNAMO_SHIM_STAGE: __, ...inherited } = process.env;
+    const own = Object.fromEntries(Object.entries(spec.env).map(([name, value]) => [name, resolveEnvValue(value)]));
+    return { ...inherited, ...own, DYNAMO_DEPLOYMENT_DIR: this.#context.deploymentDir };
+  }
+
+  #process(name: string): SupervisedProcess {
+    const found = this.#processes.get(name);
+    if (!found)
+      throw new DynamoError('START_LOST', `this agent has no process ${name}: its part of the start was undone`);
+    return found;
+  }
+}
+
+export interface GangContext {
+  deployment: string;
+  deploymentDir: string;
+  paths: AgentPaths;
+  journal: AgentJournal;
+  discovery: Discovery;
+  events: EventLog;
+  signal: AbortSignal;
+  random(): number;
+  changed(): void;
+}

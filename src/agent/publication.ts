@@ -1,0 +1,122 @@
+import { messageOf } from '../base/errors.ts';
+import { until } from '../base/until.ts';
+import type { Discovery, Instance, InstanceRecord, Lease } from '../discovery/discovery.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { fetchText } from '../supervise/probes.ts';
+import { readInstanceFacts } from './instance-facts.ts';
+
+/** The discovery records of this agent's processes: published when proven, drained, withdrawn. */
+export class Publication {
+  readonly #discovery: Discovery;
+  readonly #deployment: string;
+  readonly #events: EventLog;
+  readonly #signal: AbortSignal;
+  readonly #leases = new Map<string, { lease: Lease; generation: number }>();
+
+  constructor(discovery: Discovery, deployment: string, events: EventLog, signal: AbortSignal) {
+    this.#discovery = discovery;
+    this.#deployment = deployment;
+    this.#events = events;
+    this.#signal = signal;
+  }
+
+  async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
+    if (this.#leases.get(spec.name)?.generation === generation) return;
+    const instance: Instance = {
+      deployment: this.#deployment,
+      name: spec.name,
+      generation,
+      role: spec.role,
+      host: spec.host,
+      model: spec.model,
+      engine: spec.engine,
+      url: spec.url,
+      kvTransfer: spec.kvTransfer,
+      ...(await readInstanceFacts(spec, signal)),
+    };
+    const lease = await this.#discovery.register(instance, { signal: this.#signal });
+    this.#leases.set(spec.name, { lease, generation });
+    void lease.lost.then((error) => this.#events.write('lease-lost', messageOf(error), spec.name));
+    this.#events.write('published', `${spec.url} is in discovery`, spec.name);
+  }
+
+  /** Whether that very incarnation was published before, by this agent or an earlier one. */
+  async wasPublished(name: string, generation: number): Promise<boolean> {
+    const { instances } = await this.#discovery.list();
+    return instances.some((entry) => entry.name === name && entry.generation === generation);
+  }
+
+  /** Ready workers of the other phase that share a model with `spec`: the peers a restarted worker must prove itself with. */
+  async peersOf(spec: ProcessSpec): Promise<InstanceRecord[]> {
+    const opposite = spec.role === 'prefill' ? 'decode' : spec.role === 'decode' ? 'prefill' : null;
+    if (opposite === null || spec.kvTransfer === null) return [];
+    const { instances } = await this.#discovery.list();
+    return instances.filter(
+      (entry) => entry.role === opposite && entry.model === spec.model && entry.state === 'ready',
+    );
+  }
+
+  /**
+   * Withdraws in the order that loses nothing: `draining`, then every frontend has acknowledged and has nothing in flight there
+   * (or `inFlightMs` is over), then the tombstone.
+   */
+  async drain(spec: ProcessSpec, inFlightMs: number): Promise<void> {
+    const held = this.#leases.get(spec.name);
+    if (!held) return;
+    await this.#quietly(spec.name, () => held.lease.drain());
+    const frontends = await this.#frontends();
+    const drained = await until(
+      async () => {
+        const answers = await Promise.all(frontends.map((url) => this.#isReleasedBy(url, spec.name, held.generation)));
+        return answers.every(Boolean) ? true : undefined;
+      },
+      { deadlineMs: inFlightMs, intervalMs: 20, maxIntervalMs: 300, signal: this.#signal },
+    );
+    if (!drained) this.#events.write('drain', `requests were still in flight after ${inFlightMs / 1000} s`, spec.name);
+    await this.withdraw(spec.name);
+  }
+
+  /** Tombstone now: the process has ended, or nobody may choose it any more. */
+  async withdraw(name: string): Promise<void> {
+    const held = this.#leases.get(name);
+    this.#leases.delete(name);
+    if (held) await this.#quietly(name, () => held.lease.release());
+  }
+
+  async withdrawAll(): Promise<void> {
+    await Promise.all([...this.#leases.keys()].map((name) => this.withdraw(name)));
+  }
+
+  async #frontends(): Promise<string[]> {
+    try {
+      const { instances } = await this.#discovery.list();
+      return instances.filter((entry) => entry.role === 'frontend').map((entry) => entry.url);
+    } catch {
+      return [];
+    }
+  }
+
+  /** A frontend that does not answer holds no requests. */
+  async #isReleasedBy(url: string, name: string, generation: number): Promise<boolean> {
+    try {
+      const { body } = await fetchText(`${url}/health`, { timeoutMs: 2_000, signal: this.#signal });
+      const { instances } = JSON.parse(body.toString()) as {
+        instances: { name: string; generation: number; state: string; inFlight: number }[];
+      };
+      const own = instances.find((entry) => entry.name === name && entry.generation === generation);
+      return own === undefined || (own.state === 'draining' && own.inFlight === 0);
+    } catch {
+      return true;
+    }
+  }
+
+  /** Taking back must go on when the store cannot be written. */
+  async #quietly(name: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#events.write('discovery', messageOf(error), name);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { sleep } from '../base/abort.ts';
+import { formatDuration } from '../base/duration.ts';
+import { DynamoError } from '../base/errors.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { describeCheck, runCheck } from '../supervise/probes.ts';
+
+const FIRST_PAUSE_MS = 15;
+const LONGEST_PAUSE_MS = 500;
+const CHECK_TIMEOUT_MS = 5_000;
+
+export interface ReadinessOptions {
+  /** Newest line of the process's output: what it is doing. */
+  lastLine(): string | undefined;
+  /** What it is waiting for, whenever that changes. */
+  onWaiting(text: string): void;
+  signal: AbortSignal;
+}
+
+/**
+ * Waits until every check of the process has passed, in order. Throws `NOT_READY` at `startTimeoutMs` with what was missing and
+ * what the process was doing; rejects with the signal's reason when it ends first.
+ */
+export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOptions): Promise<void> {
+  const end = performance.now() + spec.startTimeoutMs;
+  for (const check of spec.readiness) {
+    let said = '';
+    for (let interval = FIRST_PAUSE_MS; ; interval = Math.min(interval * 1.3, LONGEST_PAUSE_MS)) {
+      const timeoutMs = Math.max(1, Math.min(CHECK_TIMEOUT_MS, end - performance.now()));
+      const result = await runCheck(check, spec, timeoutMs, options.signal);
+      options.signal.throwIfAborted();
+      if (result.ok) break;
+      const doing = options.lastLine();
+      if (performance.now() >= end) {
+        throw new DynamoError(
+          'NOT_READY',
+          `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${result.detail})`,
+          {
+            hint: doing ? `Its last line was: ${doing}` : 'It printed nothing.',
+          },
+        );
+      }
+      const text = doing ? `${describeCheck(check)}; it says: ${doing.slice(0, 120)}` : describeCheck(check);
+      if (text !== said) options.onWaiting(text);
+      said = text;
+      await sleep(Math.min(interval, Math.max(1, end - performance.now())), options.signal);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
+import { portHolder } from '../hosts/port-holder.ts';
+import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
+import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
+
+/**
+ * What a start takes hold of before anything is spawned. GPUs are host-wide kernel locks that the shims inherit;
+ * ports cannot be locked, so they are tried; commands and secrets are looked up. All problems are reported at once.
+ */
+export class Reservations {
+  readonly #deployment: string;
+  readonly #gpuLocks = new Map<number, FileLock>();
+
+  constructor(deployment: string) {
+    this.#deployment = deployment;
+  }
+
+  /** Throws the first kind of problem, with every instance of it in `details`. Processes in `running` already hold theirs. */
+  async reserve(specs: readonly ProcessSpec[], running: ReadonlySet<string>): Promise<void> {
+    const fresh = specs.filter((spec) => !running.has(spec.name));
+    this.#checkCommands(fresh);
+    this.#checkSecrets(fresh);
+    await checkPorts(fresh);
+    this.#lockGpus(fresh);
+  }
+
+  /** Descriptors for the shim of a process, so that its GPUs stay taken exactly as long as it lives. */
+  lockFds(spec: ProcessSpec): number[] {
+    this.#lockGpus([spec]); // a shim that died while no agent lived has given them back
+    return spec.gpus.map((gpu) => this.#gpuLocks.get(gpu)?.fd).filter((fd) => fd !== null && fd !== undefined);
+  }
+
+  release(): void {
+    for (const lock of this.#gpuLocks.values()) lock.release();
+    this.#gpuLocks.clear();
+  }
+
+  #checkCommands(specs: readonly ProcessSpec[]): void {
+    const missing = specs.filter((spec) => !isExecutable(spec.argv[0] ?? ''));
+    if (missing.length === 0) return;
+    const names = [...new Set(missing.map((spec) => spec.argv[0] ?? '(empty)'))];
+    const hint = missing.find((spec) => spec.installHint)?.installHint;
+    throw new DynamoError('COMMAND_NOT_FOUND', `command not found: ${names.join(', ')}`, {
+      details: missing.map((spec) => `${spec.name} needs ${spec.argv[0]}`),
+      ...(hint ? { hint } : {}),
+    });
+  }
+
+  #checkSecrets(specs: readonly ProcessSpec[]): void {
+    const missing: string[] = [];
+    for (const spec of specs) {
+      for (const [name, value] of Object.entries(spec.env)) {
+        try {
+          resolveEnvValue(value);
+        } catch (error) {
+          missing.push(`${spec.name}: ${name}: ${messageOf(error)}`);
+        }
+      }
+    }
+    if (missing.length > 0)
+      throw new DynamoError('SECRET_MISSING', 'a secret the recipe names is not there', { details: missing });
+  }
+
+  #lockGpus(specs: readonly ProcessSpec[]): void {
+    for (const spec of specs) {
+      for (const gpu of spec.gpus) {
+        if (this.#gpuLocks.has(gpu)) continue;
+        const file = path.join(lockFolder(), `gpu-${gpu}.lock`);
+        const lock = tryLock(file, { holder: `${this.#deployment} (${spec.name})`, hostWide: true });
+        if (!lock) {
+          throw new DynamoError(
+            'GPU_UNAVAILABLE',
+            `GPU ${gpu} is reserved by ${lockHolder(file) ?? 'another deployment'}`,
+            {
+              hint: 'Stop the other deployment, or choose other GPUs.',
+              details: [`${spec.name} wants GPU ${gpu}`],
+            },
+          );
+        }
+        this.#gpuLocks.set(gpu, lock);
+      }
+    }
+  }
+}
+
+/** The value a process gets; throws when the place a secret is named at is empty. */
+export function resolveEnvValue(value: EnvValue): string {
+  if (typeof value === 'string') return value;
+  if ('fromEnv' in value) {
+    const found = process.env[value.fromEnv];
+    if (found === undefined || found === '') throw new Error(`the variable ${value.fromEnv} is not set`);
+    return found;
+  }
+  try {
+    return readFileSync(value.fromFile, 'utf8').trim();
+  } catch (error) {
+    throw new Error(`cannot read ${value.fromFile} (${systemCode(error)})`);
+  }
+}
+
+/** Shared by every user of the host: sticky like /tmp, so that nobody can remove another's lock file. */
+function lockFolder(): string {
+  const parent = process.env['DYNAMO_LOCK_DIR'] ?? (existsSync('/run/lock') ? '/run/lock' : '/tmp');
+  const folder = path.join(parent, 'dynamo');
+  const umask = process.umask(0);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o1777 });
+  } finally {
+    process.umask(umask);
+  }
+  return folder;
+}
+
+function isExecutable(command: string): boolean {
+  const candidates = command.includes('/')
+    ? [command]
+    : (process.env['PATH'] ?? '').split(':').map((folder) => path.join(folder || '.', command));
+  return candidates.some((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return statSync(file).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function checkPorts(specs: readonly ProcessSpec[]): Promise<void> {
+  const wanted = specs.flatMap((spec) =>
+    Object.entries(spec.ports).map(([purpose, port]) => ({ spec, purpose, port, host: new URL(spec.url).hostname })),
+  );
+  const tries = await Promise.all(
+    wanted.map(async (entry) => ({ ...entry, error: await tryBind(entry.port, entry.host) })),
+  );
+  const taken = tries.filter((entry) => entry.error !== undefined);
+  if (taken.length === 0) return;
+  const describe = (entry: (typeof taken)[number]) => {
+    const holder = portHolder(entry.port);
+    const who = holder ? `held by pid ${holder.pid} (${holder.command})` : entry.error;
+    return `port ${entry.port} (${entry.purpose} of ${entry.spec.name}) is ${who}`;
+  };
+  throw new DynamoError('PORT_IN_USE', describe(taken[0]!), { details: taken.map(describe) });
+}
+
+/** Undefined when the port can be bound now. */
+function tryBind(port: number, host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', (error) => resolve(systemCode(error) === 'EADDRINUSE' ? 'in use' : messageOf(error)));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}

@@ -1,0 +1,34 @@
+import { pause } from '../base/abort.ts';
+
+/** How often the lease is looked at. */
+const LOOK_MS = 200;
+
+/**
+ * The agent's patience with a silent controller. A connection alone does not count: a suspended controller keeps its
+ * connections open. Measured on the agent's monotonic clock.
+ */
+export class StartLease {
+  #renewedAt: number;
+  readonly #now: () => number;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#renewedAt = now();
+  }
+
+  renew(): void {
+    this.#renewedAt = this.#now();
+  }
+
+  silentForMs(): number {
+    return this.#now() - this.#renewedAt;
+  }
+
+  /** Calls `expired` whenever the silence is longer than `leaseMs()`, until the signal aborts. `expired` renews or ends the agent. */
+  async watch(leaseMs: () => number, expired: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await pause(LOOK_MS, signal);
+      if (!signal.aborted && this.silentForMs() > leaseMs()) await expired();
+    }
+  }
+}

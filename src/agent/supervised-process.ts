@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { anySignal, pause } from '../base/abort.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import type { ExitSnapshot, ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
+import { type AgentPaths, processLog } from '../deployment/state-dir.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { fileSize, lastLines } from '../supervise/log-tail.ts';
+import { runCheck } from '../supervise/probes.ts';
+import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
+import { type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
+import type { AgentJournal } from './agent-journal.ts';
+import { awaitReadiness } from './readiness.ts';
+
+/**
+ * One supervised process over all its incarnations; the only owner of its state.
+ *
+ *   pending ─▶ prepared ─▶ starting ─▶ ready ─▶ draining ─▶ stopping ─▶ exited
+ *                 ▲            │          │ exit, or liveness lost
+ *                 │            ▼          ▼
+ *                 └─ backoff ◀─ decided by the restart policy ─▶ failed | exited
+ *
+ * Before the gang is committed nothing is restarted: a failure ends the start.
+ */
+export class SupervisedProcess {
+  readonly spec: ProcessSpec;
+  readonly #context: ProcessContext;
+  #state: ProcessState = 'pending';
+  #stateSince = performance.now();
+  #waitingFor: string | null = null;
+  #shim: ShimProcess | undefined;
+  #lastExit: ExitSnapshot | null = null;
+  #failure: DynamoError | undefined;
+  /** Set while an operator or the gang takes it down: an exit is then expected. */
+  #stopping = false;
+  #readySince: number | undefined;
+  /** Ends what belongs to the current incarnation: readiness, liveness, backoff. */
+  #incarnation = new AbortController();
+  #waiters: (() => void)[] = [];
+
+  constructor(spec: ProcessSpec, context: ProcessContext) {
+    this.spec = spec;
+    this.#context = context;
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  get generation(): number {
+    return this.#context.journal.process(this.spec.name).incarnation;
+  }
+
+  get running(): boolean {
+    return this.#shim?.alive ?? false;
+  }
+
+  /** Spawns the shim of the next incarnation; it waits for `launch`. Does nothing while one is alive. */
+  async prepare(): Promise<void> {
+    if (this.running) return;
+    const { journal, paths, lockFds, environment } = this.#context;
+    const logFile = processLog(paths, this.spec.name);
+    const incarnation = this.generation + 1;
+    const runId = randomUUID();
+    journal.writeProcess(this.spec.name, { incarnation, runId, logOffset: fileSize(logFile) });
+    const runDir = this.#runDir(incarnation);
+    rmSync(runDir, { recursive: true, force: true });
+    this.#begin();
+    this.#shim = await ShimProcess.prepare({
+      runDir,
+      runId,
+      argv: this.spec.argv,
+      env: { ...environment(this.spec), DYNAMO_RUN_ID: runId },
+      cwd: this.spec.cwd,
+      logFile,
+      lockFds: lockFds(this.spec),
+    });
+    this.#prune(incarnation);
+    this.#set('prepared', 'the start of its stage');
+    void this.#watchExit(this.#shim, this.#incarnation.signal);
+  }
+
+  /** Lets the engine start and begins to look at its readiness. Does nothing unless prepared. */
+  launch(): void {
+    if (this.#state !== 'prepared' || !this.#shim) return;
+    this.#context.journal.writeProcess(this.spec.name, { wanted: true });
+    this.#shim.launch();
+    this.#set('starting', 'its first sign of life');
+    void this.#becomeReady(this.#incarnation.signal);
+  }
+
+  /** Takes up what an earlier agent left: a living incarnation, or the news of its end. */
+  adopt(): void {
+    const entry = this.#context.journal.process(this.spec.name);
+    if (entry.incarnation === 0) return;
+    this.#begin();
+    this.#shim = ShimProcess.adopt(this.#runDir(entry.incarnation), this.#context.signal);
+    if (this.#shim?.launched) {
+      this.#set('starting', 'its readiness, after the agent came back');
+      void this.#watchExit(this.#shim, this.#incarnation.signal);
+      void this.#becomeReady(this.#incarnation.signal);
+      return;
+    }
+    // It never got its `go`, or it ended while no agent lived.
+    const exit = this.#shim ? { code: null, signal: null } : this.#recordedExit(entry.incarnation);
+    this.#shim?.kill();
+    this.#shim = undefined;
+    if (entry.wanted && this.#context.mayRestart()) this.#afterExit(exit, 'it ended while no agent lived');
+    else this.#set('pending', null);
+  }
+
+  /** Resolves when ready; rejects with the reason it never will be. */
+  async whenReady(): Promise<void> {
+    while (this.#state !== 'ready') {
+      if (this.#failure) throw this.#failure;
+      if (this.#state === 'exited')
+        throw new DynamoError('EXITED_EARLY', `${this.spec.name} ended before it was ready`);
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  /** Marks it draining: the gang withdraws it and waits for its requests before `stop`. */
+  markDraining(what: string): void {
+    if (this.#state === 'ready') this.#set('draining', what);
+    else this.#waitingFor = what;
+    this.#context.changed();
+  }
+
+  /** Ends it: SIGTERM to its group, SIGKILL at the deadline. Also cancels a pending restart. Resolves when all of it is gone. */
+  async stop(options: { force: boolean }): Promise<void> {
+    this.#stopping = true;
+    const shim = this.#shim;
+    if (!shim || !this.running) {
+      this.#incarnation.abort();
+      if (shim) await shim.exited;
+      if (this.#state !== 'failed') this.#set('exited', null);
+      return;
+    }
+    const killAfterMs = options.force ? 0 : this.spec.drain.killAfterMs;
+    this.#set('stopping', options.force ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`);
+    await shim.terminate(killAfterMs);
+    this.#incarnation.abort();
+    this.#set('exited', null);
+  }
+
+  snapshot(): ProcessSnapshot {
+    const entry = this.#context.journal.process(this.spec.name);
+    return {
+      name: this.spec.name,
+      role: this.spec.role,
+      host: this.spec.host,
+      state: this.#state,
+      waitingFor: this.#waitingFor,
+      pid: this.running ? (this.#shim?.enginePid ?? null) : null,
+      generation: entry.incarnation,
+      restarts: entry.restarts,
+      url: this.spec.url,
+      ports: this.spec.ports,
+      gpus: this.spec.gpus,
+      lastExit: this.#lastExit,
+      inStateMs: Math.round(performance.now() - this.#stateSince),
+      logFile: processLog(this.#context.paths, this.spec.name),
+    };
+  }
+
+  async #becomeReady(signal: AbortSignal): Promise<void> {
+    try {
+      await awaitReadiness(this.spec, {
+        lastLine: () => this.#lastLines(1)[0],
+        onWaiting: (text) => {
+          this.#waitingFor = text;
+          this.#context.changed();
+        },
+        signal,
+      });
+      await this.#context.onReady(this, signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      if (signal.aborted) return; // it ended, or it is being stopped: told elsewhere
+      const failure =
+        error instanceof DynamoError
+          ? error
+          : new DynamoError('NOT_READY', `${this.spec.name}: ${messageOf(error)}`, { cause: error });
+      this.#failure = new DynamoError(failure.code, failure.message, {
+        hint: failure.hint,
+        details: failure.details.length > 0 ? failure.details : this.#lastLines(20),
+      });
+      this.#context.events.write('not-ready', failure.message, this.spec.name);
+      if (this.#context.mayRestart()) this.#shim?.kill();
+      else this.#set('failed', null);
+      return;
+    }
+    this.#readySince = performance.now();
+    this.#failure = undefined;
+    this.#set('ready', null);
+    void this.#watchLiveness(signal);
+  }
+
+  async #watchLiveness(signal: AbortSignal): Promise<void> {
+    const rule = this.spec.liveness;
+    if (!rule) return;
+    for (let misses = 0; !signal.aborted; ) {
+      await pause(rule.periodMs, signal);
+      if (signal.aborted || this.#state !== 'ready') return;
+      const result = await runCheck(rule.check, this.spec, rule.timeoutMs, signal);
+      if (signal.aborted) return;
+      misses = result.ok ? 0 : misses + 1;
+      if (misses < rule.failures) continue;
+      this.#context.events.write(
+        'liveness-lost',
+        `${misses} checks in a row failed: ${result.detail}; killing it`,
+        this.spec.name,
+      );
+      this.#shim?.kill();
+      return;
+    }
+  }
+
+  async #watchExit(shim: ShimProcess, signal: AbortSignal): Promise<void> {
+    const exit = await shim.exited;
+    if (this.#shim !== shim || signal.aborted || this.#context.signal.aborted) return;
+    this.#incarnation.abort();
+    if (this.#stopping) return;
+    this.#afterExit(exit, null);
+  }
+
+  #afterExit(exit: ShimExit, note: string | null): void {
+    const readyForMs = this.#readySince === undefined ? 0 : performance.now() - this.#readySince;
+    this.#readySince = undefined;
+    const lines = this.#lastLines(20);
+    const how = note ? `${describeExit(exit)} (${note})` : describeExit(exit);
+    this.#context.onGone(this);
+    if (!this.#context.mayRestart()) {
+      this.#recordExit(exit, how, lines);
+      this.#failure ??= new DynamoError('EXITED_EARLY', `${this.spec.name} ended while starting: ${how}`, {
+        details: lines,
+      });
+      this.#context.events.write('exited', this.#failure.message, this.spec.name);
+      this.#set('failed', null);
+      return;
+    }
+    const entry = this.#context.journal.process(this.spec.name);
+    const decision = decideRestart(this.spec.restart, { ...exit, readyForMs }, entry.attempt, this.#context.random());
+    const reason = note ? `${decision.reason} (${note})` : decision.reason;
+    this.#recordExit(exit, reason, lines);
+    this.#context.events.write('exited', reason, this.spec.name);
+    if (decision.action === 'restart') {
+      void this.#restart(decision.attempt, decision.delayMs, reason);
+      return;
+    }
+    this.#failure = new DynamoError('PROCESS_FAILED', `${this.spec.name}: ${reason}`, { details: lines });
+    this.#persist({ wanted: false });
+    this.#set(decision.action === 'done' ? 'exited' : 'failed', null);
+  }
+
+  async #restart(attempt: number, delayMs: number, reason: string): Promise<void> {
+    this.#begin();
+    const { signal } = this.#incarnation;
+    this.#set('backoff', `its restart in ${(delayMs / 1000).toFixed(1)} s: ${reason}`);
+    await pause(delayMs, anySignal(signal, this.#context.signal));
+    if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
+    try {
+      this.#context.journal.writeProcess(this.spec.name, {
+        attempt,
+        restarts: this.#context.journal.process(this.spec.name).restarts + 1,
+      });
+      await this.prepare();
+      if (!this.#stopping) this.launch();
+    } catch (error) {
+      // No disk, no shim: as good as another failed try, and it waits longer each time.
+      this.#afterExit({ code: null, signal: null }, messageOf(error));
+    }
+  }
+
+  #recordExit(exit: ShimExit, reason: string, lines: string[]): void {
+    this.#lastExit = { code: exit.code, signal: exit.signal, at: new Date().toISOString(), reason, lastLines: lines };
+  }
+
+  #recordedExit(incarnation: number): ShimExit {
+    return ShimProcess.exitOf(this.#runDir(incarnation)) ?? { code: null, signal: null };
+  }
+
+  #persist(change: { wanted: boolean }): void {
+    try {
+      this.#context.journal.writeProcess(this.spec.name, change);
+    } catch (error) {
+      this.#context.events.write('journal', messageOf(error), this.spec.name);
+    }
+  }
+
+  #begin(): void {
+    this.#incarnation.abort();
+    this.#incarnation = new AbortController();
+    this.#stopping = false;
+    this.#failure = undefined;
+  }
+
+  #set(state: ProcessState, waitingFor: string | null): void {
+    this.#waitingFor = waitingFor;
+    if (state !== this.#state) {
+      this.#context.events.write(
+        'state',
+        `${this.#state} → ${state}${waitingFor ? `, waiting for ${waitingFor}` : ''}`,
+        this.spec.name,
+      );
+      this.#state = state;
+      this.#stateSince = performance.now();
+    }
+    for (const wake of this.#waiters.splice(0)) wake();
+    this.#context.changed();
+  }
+
+  #lastLines(count: number): string[] {
+    const entry = this.#context.journal.process(this.spec.name);
+    return lastLines(processLog(this.#context.paths, this.spec.name), count, entry.logOffset);
+  }
+
+  #runDir(incarnation: number): string {
+    return path.join(this.#context.paths.runs, this.spec.name, String(incarnation));
+  }
+
+  /** Keeps the folders of the last few incarnations, for whoever looks into a crash. */
+  #prune(incarnation: number): void {
+    const folder = path.join(this.#context.paths.runs, this.spec.name);
+    for (const entry of readdirSync(folder)) {
+      if (Number(entry) < incarnation - 3) rmSync(path.join(folder, entry), { recursive: true, force: true });
+    }
+  }
+}
+
+/** What a supervised process needs from its agent. */
+export interface ProcessContext {
+  paths: AgentPaths;
+  journal: AgentJournal;
+  events: EventLog;
+  /** Ends with the agent. */
+  signal: AbortSignal;
+  /** In [0, 1). */
+  random(): number;
+  /** Whether the gang is committed: only then a restart policy applies. */
+  mayRestart(): boolean;
+  lockFds(spec: ProcessSpec): number[];
+  /** Environment of the engine, without the run id. */
+  environment(spec: ProcessSpec): NodeJS.ProcessEnv;
+  /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */
+  onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void>;
+  /** It ended unasked: withdraw it. */
+  onGone(process: SupervisedProcess): void;
+  changed(): void;
+}

@@ -1,0 +1,85 @@
+import type net from 'node:net';
+import { DynamoError } from '../base/errors.ts';
+import { packageVersion } from '../base/package-root.ts';
+import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
+import {
+  type ControllerMethods,
+  type ControllerNotifications,
+  type EventRecord,
+  PROTOCOL_VERSION,
+} from '../supervise/protocol.ts';
+import { type Methods, RpcPeer } from '../supervise/rpc.ts';
+
+type ClientPeer = RpcPeer<ControllerMethods, Methods, ControllerNotifications>;
+
+export interface ClientServerHooks {
+  recipeHash(): string;
+  snapshot(): DeploymentSnapshot;
+  stop(force: boolean): Promise<number[]>;
+  /** The deployment is tied to its clients, and the last such client has gone. */
+  onEphemeralGone(): void;
+}
+
+/** The admin socket's side of the controller: answers clients and tells them of every change. */
+export class ClientServer {
+  readonly #hooks: ClientServerHooks;
+  readonly #peers = new Set<ClientPeer>();
+  readonly #ephemeral = new Set<ClientPeer>();
+  #changeTold: NodeJS.Timeout | undefined;
+
+  constructor(hooks: ClientServerHooks) {
+    this.#hooks = hooks;
+  }
+
+  accept(socket: net.Socket): void {
+    const peer: ClientPeer = new RpcPeer(socket);
+    this.#peers.add(peer);
+    void peer.closed.then(() => {
+      this.#peers.delete(peer);
+      if (this.#ephemeral.delete(peer) && this.#ephemeral.size === 0) this.#hooks.onEphemeralGone();
+    });
+    peer.handle('hello', ({ protocol, ephemeral }) => {
+      if (protocol !== PROTOCOL_VERSION) {
+        throw new DynamoError(
+          'STATE_VERSION',
+          `the client speaks protocol ${protocol}, this controller speaks ${PROTOCOL_VERSION}`,
+        );
+      }
+      if (ephemeral) this.#ephemeral.add(peer);
+      return {
+        pid: process.pid,
+        version: packageVersion(),
+        recipeHash: this.#hooks.recipeHash(),
+        snapshot: this.#hooks.snapshot(),
+      };
+    });
+    peer.handle('snapshot', () => this.#hooks.snapshot());
+    peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
+    peer.listen();
+  }
+
+  get hasEphemeralClient(): boolean {
+    return this.#ephemeral.size > 0;
+  }
+
+  event(event: EventRecord): void {
+    for (const peer of this.#peers) peer.notify('event', event);
+  }
+
+  /** Tells the newest snapshot, at most every 50 ms. */
+  changed(): void {
+    this.#changeTold ??= setTimeout(() => this.flush(), 50);
+  }
+
+  flush(): void {
+    clearTimeout(this.#changeTold);
+    this.#changeTold = undefined;
+    const snapshot = this.#hooks.snapshot();
+    for (const peer of this.#peers) peer.notify('snapshot', snapshot);
+  }
+
+  close(): void {
+    clearTimeout(this.#changeTold);
+    for (const peer of this.#peers) peer.close();
+  }
+}

@@ -1,0 +1,122 @@
+import { DynamoError } from '../base/errors.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { LaunchPlan } from '../plan/launch-plan.ts';
+import type { ProvePair } from '../supervise/protocol.ts';
+import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
+import type { AgentLink } from './agent-link.ts';
+
+/** An agent may die this often during one start before the start is given up. */
+const AGENT_LOSSES = 3;
+
+export interface StartGangOptions {
+  plan: LaunchPlan;
+  planHash: string;
+  generation: number;
+  epoch: number;
+  links: readonly AgentLink[];
+  discovery: Discovery;
+  signal: AbortSignal;
+  onEvent(type: string, message: string): void;
+  /** The commit point has been passed. */
+  onCommitted(): void;
+}
+
+/**
+ * One gang start, from agents to settled; `start-steps.ts` has the order. Every step may be repeated, so an agent that dies on
+ * the way is replaced and the steps run again over what its successor re-adopted. Anything else that fails is thrown:
+ * the caller undoes the start.
+ */
+export async function startGang(options: StartGangOptions): Promise<void> {
+  for (let losses = 0; ; losses += 1) {
+    const renewing = new AbortController();
+    try {
+      await step('agents', () => all(options.links, (link) => link.ensure(options.signal)));
+      await step('attach', () => all(options.links, (link) => link.attach()));
+      for (const link of options.links) void link.renewEvery(options.plan.startLeaseMs / 4, renewing.signal);
+      await runSteps(options);
+      return;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      const agentLost =
+        error instanceof DynamoError && (error.code === 'CONNECT_FAILED' || error.code === 'START_LOST');
+      if (!agentLost || losses >= AGENT_LOSSES) throw error;
+      options.onEvent('agent-lost', `${error.message}; taking the start up again`);
+    } finally {
+      renewing.abort();
+    }
+  }
+}
+
+async function runSteps(options: StartGangOptions): Promise<void> {
+  const { plan, planHash, generation, links, signal } = options;
+  const onHost = (host: string) => plan.processes.filter((spec) => spec.host === host);
+  const { startLeaseMs } = plan;
+  const { ttlMs: discoveryTtlMs } = plan.discovery;
+
+  await step('reserve', () =>
+    all(links, (link) =>
+      link.request('reserve', { generation, planHash, startLeaseMs, discoveryTtlMs, processes: onHost(link.host) }),
+    ),
+  );
+  await step('prepare', () => all(links, (link) => link.request('prepare', { generation })));
+  for (const stage of plan.stages) {
+    signal.throwIfAborted();
+    const namesOn = (host: string) =>
+      onHost(host)
+        .filter((spec) => stage.includes(spec.name))
+        .map((spec) => spec.name);
+    await step('launch', () => all(links, (link) => link.request('launch', { names: namesOn(link.host) })));
+    await step('ready', () => all(links, (link) => link.request('ready', { names: namesOn(link.host) })));
+  }
+  // Pairs are proven one after the other over all hosts: the counters are read while nothing else runs.
+  await step('prove', async () => {
+    for (const link of links) await link.request('prove', { pairs: pairsProvenOn(plan, link.host) });
+  });
+  await step('publish', () => all(links, (link) => link.request('publish', {})));
+  signal.throwIfAborted();
+  await step('commit', () => commit(options));
+  options.onCommitted();
+  await step('settle', () => all(links, (link) => link.request('settle', { generation })));
+}
+
+async function commit(options: StartGangOptions): Promise<void> {
+  const { plan, planHash, generation, epoch } = options;
+  const standing = await options.discovery.commit({ deployment: plan.deployment, generation, planHash, epoch });
+  if (standing.planHash === planHash) return;
+  throw new DynamoError(
+    'SUPERSEDED',
+    `generation ${generation} was committed with another plan by epoch ${standing.epoch}`,
+  );
+}
+
+/** The host of the decode worker proves the pair: it reaches both ends on the data plane. */
+function pairsProvenOn(plan: LaunchPlan, host: string): ProvePair[] {
+  const spec = (name: string) => {
+    const found = plan.processes.find((process) => process.name === name);
+    if (!found) throw new Error(`the plan pairs ${name}, which it does not have`);
+    return found;
+  };
+  return plan.pairs
+    .map((pair) => ({ prefill: spec(pair.prefill), decode: spec(pair.decode) }))
+    .filter(({ decode }) => decode.host === host)
+    .map(({ prefill, decode }) => ({
+      prefill: prefill.name,
+      decode: decode.name,
+      prefillUrl: prefill.url,
+      decodeUrl: decode.url,
+      model: decode.model ?? '',
+      blockSize: Math.max(prefill.kvBlockSize ?? 64, decode.kvBlockSize ?? 64),
+    }));
+}
+
+async function step<T>(name: StartStep, action: () => Promise<T>): Promise<T> {
+  crashPoint(name, 'before');
+  const result = await action();
+  crashPoint(name, 'after');
+  return result;
+}
+
+/** In parallel over hosts; the first failure ends the wait, the undo takes care of the others. */
+function all<T>(links: readonly AgentLink[], action: (link: AgentLink) => Promise<T>): Promise<T[]> {
+  return Promise.all(links.map(action));
+}

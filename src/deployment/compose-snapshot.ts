@@ -1,0 +1,85 @@
+import type { AgentStatus } from '../supervise/protocol.ts';
+import type { DeploymentRecord } from './record.ts';
+import type { AgentSnapshot, DeploymentSnapshot, DeploymentState, PairSnapshot, ProcessSnapshot } from './snapshot.ts';
+
+export interface SnapshotParts {
+  record: DeploymentRecord;
+  epoch: number;
+  /** Null while no controller runs. */
+  controllerPid: number | null;
+  /** By host; a host without an entry has no agent that answers. */
+  agents: ReadonlyMap<string, AgentStatus>;
+}
+
+/** Joins what record, controller and agents know into one view. Pure. */
+export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
+  const { record } = parts;
+  const processes = record.plan.processes.map((spec) => {
+    const known = parts.agents.get(spec.host)?.processes.find((process) => process.name === spec.name);
+    return known ?? unknownProcess(spec, record, parts.agents.has(spec.host));
+  });
+  return {
+    schemaVersion: 1,
+    name: record.name,
+    state: stateOf(record, processes),
+    generation: record.generation,
+    epoch: parts.epoch,
+    unattended: parts.controllerPid === null && record.phase === 'committed',
+    recipe: record.recipeFile,
+    planHash: record.planHash,
+    models: record.plan.models,
+    endpoint: record.plan.endpoint,
+    startedAt: record.startedAt,
+    controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
+    agents: record.plan.hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
+    processes,
+    pairs: pairsOf(record, parts.agents),
+    error: record.error,
+  };
+}
+
+function stateOf(record: DeploymentRecord, processes: readonly ProcessSnapshot[]): DeploymentState {
+  if (record.phase !== 'committed') return record.phase;
+  return processes.every((process) => process.state === 'ready') ? 'ready' : 'degraded';
+}
+
+function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnapshot {
+  if (!status) return { host, pid: null, state: 'lost' };
+  return { host, pid: status.identity.pid, state: status.inDoubt ? 'in-doubt' : 'connected' };
+}
+
+function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {
+  const known = [...agents.values()].flatMap((status) => status.pairs);
+  return record.plan.pairs.map(
+    ({ prefill, decode }) =>
+      known.find((pair) => pair.prefill === prefill && pair.decode === decode) ?? {
+        prefill,
+        decode,
+        state: 'unproven',
+        detail: null,
+      },
+  );
+}
+
+type Spec = DeploymentRecord['plan']['processes'][number];
+
+/** No agent speaks for it: unknown is not dead, unless the deployment as a whole is down. */
+function unknownProcess(spec: Spec, record: DeploymentRecord, agentAnswers: boolean): ProcessSnapshot {
+  const down = record.phase === 'stopped' || record.phase === 'failed';
+  return {
+    name: spec.name,
+    role: spec.role,
+    host: spec.host,
+    state: down ? 'exited' : agentAnswers || record.phase === 'starting' ? 'pending' : 'unknown',
+    waitingFor: down || agentAnswers ? null : `an agent on ${spec.host}`,
+    pid: null,
+    generation: 0,
+    restarts: 0,
+    url: spec.url,
+    ports: spec.ports,
+    gpus: spec.gpus,
+    lastExit: null,
+    inStateMs: 0,
+    logFile: '',
+  };
+}

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { DynamoError } from '../base/errors.ts';
+import { selfCommand } from '../base/package-root.ts';
+import { until } from '../base/until.ts';
+import { lastLines } from '../supervise/log-tail.ts';
+import {
+  type ControllerGreeting,
+  type ControllerMethods,
+  type ControllerNotifications,
+  PROTOCOL_VERSION,
+  type StartRequest,
+} from '../supervise/protocol.ts';
+import { connectSocket, type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
+import { socketPath } from '../supervise/socket-path.ts';
+import { deploymentPaths } from './state-dir.ts';
+
+export type ControllerPeer = RpcPeer<Methods, ControllerMethods, Notifications, ControllerNotifications>;
+
+const HELLO_TIMEOUT_MS = 5_000;
+const GREETING_DEADLINE_MS = 60_000;
+
+/** A client's line to a running controller, after `hello`. */
+export interface ControllerClient {
+  peer: ControllerPeer;
+  hello: ControllerMethods['hello']['result'];
+}
+
+/**
+ * Connects to the controller of a deployment; `undefined` when none runs.
+ * Throws `CONNECT_FAILED` when one listens but does not answer (suspended), `STATE_VERSION` when it is of another version.
+ */
+export async function connectController(
+  dir: string,
+  options: { ephemeral?: boolean; prepare?: (peer: ControllerPeer) => void } = {},
+): Promise<ControllerClient | undefined> {
+  const socket = await connectSocket(socketPath(dir, 'controller')).catch(() => undefined);
+  if (!socket) return undefined;
+  const peer: ControllerPeer = new RpcPeer(socket);
+  options.prepare?.(peer);
+  peer.listen();
+  try {
+    const hello = await peer.request(
+      'hello',
+      { protocol: PROTOCOL_VERSION, ephemeral: options.ephemeral ?? false },
+      { timeoutMs: HELLO_TIMEOUT_MS },
+    );
+    return { peer, hello };
+  } catch (error) {
+    const closedAtOnce = !peer.open;
+    peer.close();
+    if (closedAtOnce) return undefined; // it was just ending
+    throw error;
+  }
+}
+
+/**
+ * Spawns a controller in a session of its own and waits until it listens. Without a request it adopts what is there.
+ * Throws what the controller reports (`DEPLOYMENT_BUSY` when another one has the lock), or `START_LOST` with its last lines.
+ */
+export async function spawnController(
+  deployment: string,
+  dir: string,
+  request: StartRequest | undefined,
+): Promise<{ pid: number }> {
+  const { controllerLog } = deploymentPaths(dir);
+  mkdirSync(path.dirname(controllerLog), { recursive: true, mode: 0o700 });
+  const log = openSync(controllerLog, 'a', 0o600);
+  const [node, cli] = selfCommand();
+  const child = spawn(node, [cli, 'controller', '--deployment', deployment, '--dir', dir], {
+    detached: true,
+    stdio: ['pipe', 'pipe', log],
+    cwd: '/',
+    env: { ...process.env, DYNAMO_DEPLOYMENT_DIR: dir },
+  });
+  closeSync(log);
+  const { stdin, stdout } = child;
+  if (!stdin || !stdout) throw new Error('spawned without pipes');
+  const ended = once(child, 'exit').then(() => undefined);
+  stdin.on('error', () => {}); // it ended before it read; the greeting says why, or is missing
+  stdin.end(JSON.stringify(request ?? null));
+  const lines = createInterface({ input: stdout });
+  const greeted = once(lines, 'line').then(([line]) => JSON.parse(String(line)) as ControllerGreeting);
+  greeted.catch(() => {});
+  const greeting = await Promise.race([
+    greeted,
+    ended.then(() => Promise.race([greeted, until(() => undefined, { deadlineMs: 200 })])),
+    until<undefined>(() => undefined, { deadlineMs: GREETING_DEADLINE_MS, maxIntervalMs: 1_000 }),
+  ]);
+  lines.close();
+  stdout.destroy();
+  child.unref();
+  if (greeting?.listening) return { pid: greeting.pid };
+  if (greeting) throw DynamoError.from(greeting.error);
+  throw new DynamoError('START_LOST', 'the controller ended before it listened', {
+    details: lastLines(controllerLog, 10),
+  });
+}

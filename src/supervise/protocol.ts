@@ -1,0 +1,126 @@
+import type { SerializedError } from '../base/errors.ts';
+import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
+import type { ProcessIdentity } from './identity.ts';
+
+/**
+ * What client, controller and agents say to each other. `protocol` in the first message must be equal;
+ * a newer dynamo still adopts shims of an older one, because those are found through files.
+ */
+export const PROTOCOL_VERSION = 1;
+
+/** How far an agent's part of a start has come. */
+export type GangPhase =
+  | 'idle'
+  | 'reserved'
+  | 'prepared'
+  | 'starting'
+  | 'proved'
+  | 'published'
+  | 'committed'
+  | 'stopping';
+
+/** Requests an agent answers. Everything but `observe` needs a prior `attach` on the same connection. */
+export type AgentMethods = {
+  /** Become the controller of this agent. Lower epochs than any seen are refused with `SUPERSEDED`. */
+  attach: {
+    params: { protocol: number; deployment: string; epoch: number };
+    result: AgentStatus;
+  };
+  /** Read-only view for clients while no controller runs. */
+  observe: { params: { protocol: number }; result: AgentStatus };
+  /** Any call renews the start lease; this one does nothing else. */
+  renew: { params: Record<string, never>; result: null };
+  reserve: { params: ReserveParams; result: null };
+  prepare: { params: { generation: number }; result: null };
+  launch: { params: { names: string[] }; result: null };
+  /** Resolves when all are ready; rejects with the first that cannot be. */
+  ready: { params: { names: string[] }; result: null };
+  prove: { params: { pairs: ProvePair[] }; result: PairSnapshot[] };
+  publish: { params: Record<string, never>; result: null };
+  /** The commit record exists; the agent reads it itself. */
+  settle: { params: { generation: number }; result: null };
+  /** Takes back everything of a start that was never committed. */
+  undo: { params: Record<string, never>; result: null };
+  /** Ends everything in drain order; `force` skips waiting. Resolves with what could not be ended. */
+  stop: { params: { force: boolean }; result: { leftPids: number[] } };
+  /** The agent ends itself after answering. Refused while it runs processes. */
+  leave: { params: Record<string, never>; result: null };
+};
+
+/** What an agent tells its controller and observers unasked. */
+export type AgentNotifications = {
+  changed: AgentStatus;
+  event: EventRecord;
+};
+
+export interface AgentStatus {
+  host: string;
+  identity: ProcessIdentity;
+  phase: GangPhase;
+  generation: number;
+  planHash: string;
+  inDoubt: boolean;
+  processes: ProcessSnapshot[];
+  pairs: PairSnapshot[];
+}
+
+export interface ReserveParams {
+  generation: number;
+  planHash: string;
+  startLeaseMs: number;
+  discoveryTtlMs: number;
+  processes: ProcessSpec[];
+}
+
+/** One prefill×decode pair to prove, with all the prover needs. */
+export interface ProvePair {
+  prefill: string;
+  decode: string;
+  prefillUrl: string;
+  decodeUrl: string;
+  model: string;
+  blockSize: number;
+}
+
+/** Requests a controller answers to clients. */
+export type ControllerMethods = {
+  hello: {
+    params: { protocol: number /** Gone for 10 s: the controller stops everything. */; ephemeral: boolean };
+    result: { pid: number; version: string; recipeHash: string; snapshot: DeploymentSnapshot };
+  };
+  snapshot: { params: Record<string, never>; result: DeploymentSnapshot };
+  /** Resolves when nothing is left; `force` skips draining. */
+  stop: { params: { force: boolean }; result: { leftPids: number[] } };
+};
+
+export type ControllerNotifications = {
+  snapshot: DeploymentSnapshot;
+  event: EventRecord;
+};
+
+/** One line of the event log. */
+export interface EventRecord {
+  /** ISO 8601, wall clock of the host it happened on. */
+  at: string;
+  source: string;
+  process: string | null;
+  type: string;
+  message: string;
+}
+
+/** What `serve` writes to the standard input of the controller it spawns. */
+export interface StartRequest {
+  deployment: string;
+  dir: string;
+  recipeFile: string;
+  recipeHash: string;
+  /** The resolved recipe as text, to show the difference when it changed under a running deployment. */
+  recipeText: string;
+  planHash: string;
+  plan: LaunchPlan;
+  ephemeral: boolean;
+}
+
+/** First line a spawned controller prints: it listens, or why it does not. */
+export type ControllerGreeting = { listening: true; pid: number } | { listening: false; error: SerializedError };

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { DynamoError } from '../base/errors.ts';
+
+/** `sun_path` holds 108 bytes with its end mark on Linux, 104 elsewhere. */
+const LONGEST_PATH = 100;
+
+/**
+ * Where the socket `name` of the folder `dir` lives: in it, unless the path is too long for a socket; then in a private folder
+ * below the system's temporary one, named by a hash of `dir`, so that everyone who knows `dir` finds it.
+ */
+export function socketPath(dir: string, name: string): string {
+  const own = path.join(dir, `${name}.sock`);
+  if (Buffer.byteLength(own) <= LONGEST_PATH) return own;
+  const uid = process.getuid?.() ?? 0;
+  const folder = path.join('/tmp', `dynamo-${uid}`);
+  ensureOwnFolder(folder, uid);
+  return path.join(folder, `${createHash('sha256').update(own).digest('hex').slice(0, 24)}.sock`);
+}
+
+/** Others can write to /tmp: the folder must be ours and closed to them. */
+function ensureOwnFolder(folder: string, uid: number): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const found = lstatSync(folder);
+  if (found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0) return;
+  throw new DynamoError('STATE_UNREADABLE', `${folder} does not belong to ${os.userInfo().username} alone`, {
+    hint: 'Remove it, or set DYNAMO_HOME to a shorter path.',
+  });
+}
