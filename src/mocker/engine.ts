@@ -1,5 +1,6 @@
 import { aborted } from '../base/abort.ts';
-import type { Scheduler, SchedulerStats, StepResult } from '../scheduler/scheduler.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { SchedulerStats, StepResult } from '../scheduler/step-result.ts';
 import type { Generation, GenerationListener } from './generation.ts';
 import type { FinishReason, MockerMetrics } from './metrics.ts';
 import { SCHEDULING_SLACK_MS, StepClock } from './step-clock.ts';

@@ -1,4 +1,4 @@
-import type { SchedulerStats } from '../scheduler/scheduler.ts';
+import type { SchedulerStats } from '../scheduler/step-result.ts';
 import { escapeLabel, Histogram, MetricText } from './metric-text.ts';
 import type { MockerOptions } from './options.ts';
 

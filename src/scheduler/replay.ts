@@ -1,6 +1,7 @@
 import { BlockKeys } from './block-keys.ts';
 import type { ScheduledRequest } from './request.ts';
-import { Scheduler, type SchedulerConfig, type SchedulerStats } from './scheduler.ts';
+import { Scheduler, type SchedulerConfig } from './scheduler.ts';
+import type { SchedulerStats } from './step-result.ts';
 
 /** One request of a trace in Mooncake's form. */
 export interface TraceRow {

@@ -1,6 +1,8 @@
 import { type BlockEvents, BlockPool } from './block-pool.ts';
 import { type RequestOptions, ScheduledRequest } from './request.ts';
+import { RequestBlocks } from './request-blocks.ts';
 import { RequestQueue } from './request-queue.ts';
+import { emptyStepResult, type SchedulerStats, type StepResult } from './step-result.ts';
 import { decodeMs, prefillMs } from './timing.ts';
 
 export interface SchedulerConfig {
@@ -22,40 +24,6 @@ export interface SchedulerConfig {
   events?: BlockEvents;
 }
 
-/** What one step did. The arrays are reused: read them before the next step. */
-export interface StepResult<T> {
-  /** Milliseconds the step takes. */
-  durationMs: number;
-  prefillTokens: number;
-  decodeRequests: number;
-  /** Requests that entered the batch for the first time; `cachedTokens` is known now. */
-  admitted: ScheduledRequest<T>[];
-  preempted: ScheduledRequest<T>[];
-  /** Requests that now hold blocks for KV cache from elsewhere: the caller loads it, then calls `loaded` or `loadFailed`. */
-  loading: ScheduledRequest<T>[];
-  /** Requests that got one more token at the end of the step. */
-  produced: ScheduledRequest<T>[];
-  /** Those of `produced` that reached their output length. */
-  finished: ScheduledRequest<T>[];
-}
-
-export interface SchedulerStats {
-  running: number;
-  /** Not running yet, those that load included. */
-  waiting: number;
-  loading: number;
-  held: number;
-  totalBlocks: number;
-  /** Blocks somebody refers to. */
-  activeBlocks: number;
-  cachedBlocks: number;
-  /** Prompt tokens looked up in the prefix cache, and found. */
-  prefixQueries: number;
-  prefixHits: number;
-  preemptions: number;
-  steps: number;
-}
-
 /**
  * The batching scheduler of a simulated engine, under whatever clock the caller keeps: it says how long a step takes and
  * never waits. Follows vLLM: requests already running come first, all share one token budget, long prompts are computed
@@ -68,21 +36,13 @@ export interface SchedulerStats {
 export class Scheduler<T = unknown> {
   readonly config: SchedulerConfig;
   readonly pool: BlockPool;
+  readonly #blocks: RequestBlocks;
   readonly #waiting = new RequestQueue<ScheduledRequest<T>>();
   /** Loaded from elsewhere and waiting for a place in the batch; they hold blocks, so they go first. */
   readonly #loaded = new RequestQueue<ScheduledRequest<T>>();
   #running: ScheduledRequest<T>[] = [];
   readonly #batch: ScheduledRequest<T>[] = [];
-  readonly #result: StepResult<T> = {
-    durationMs: 0,
-    prefillTokens: 0,
-    decodeRequests: 0,
-    admitted: [],
-    preempted: [],
-    loading: [],
-    produced: [],
-    finished: [],
-  };
+  readonly #result: StepResult<T> = emptyStepResult();
   #contextTokens = 0;
   #loading = 0;
   #held = 0;
@@ -94,6 +54,7 @@ export class Scheduler<T = unknown> {
   constructor(config: SchedulerConfig) {
     this.config = config;
     this.pool = new BlockPool(config.totalBlocks, config.events);
+    this.#blocks = new RequestBlocks(this.pool, config.blockSize, config.enablePrefixCaching ?? true);
   }
 
   /** Queues a request. Throws a RangeError for one that could never fit into the KV cache. */
@@ -191,7 +152,7 @@ export class Scheduler<T = unknown> {
     if (request.state === 'held') this.#held -= 1;
     else this.#leave(request);
     request.state = 'finished';
-    this.#freeBlocks(request);
+    this.#blocks.free(request);
   }
 
   /** The KV cache of a `loading` request has arrived. */
@@ -200,7 +161,7 @@ export class Scheduler<T = unknown> {
     this.#loading -= 1;
     // The last token is computed here, as vLLM does, to get the first output token.
     request.computed = request.promptTokens - 1;
-    this.#store(request, request.promptTokens);
+    this.#blocks.store(request, request.promptTokens);
     request.state = 'loaded';
     this.#loaded.push(request);
   }
@@ -209,7 +170,7 @@ export class Scheduler<T = unknown> {
   loadFailed(request: ScheduledRequest<T>): void {
     if (request.state !== 'loading') return;
     this.#loading -= 1;
-    this.#freeBlocks(request);
+    this.#blocks.free(request);
     request.computed = 0;
     request.externalTokens = 0;
     request.loadsRemotely = false;
@@ -239,12 +200,12 @@ export class Scheduler<T = unknown> {
     for (let index = 0; index < this.#running.length && left > 0; index += 1) {
       const request = this.#running[index]!;
       const tokens = Math.min(request.promptTokens + request.produced - request.computed, left);
-      let fits = this.#takeBlocks(request, tokens);
+      let fits = this.#blocks.take(request, tokens);
       while (!fits) {
         const victim = this.#running[this.#running.length - 1]!;
         this.#preempt(victim);
         if (victim === request) break;
-        fits = this.#takeBlocks(request, tokens);
+        fits = this.#blocks.take(request, tokens);
       }
       if (!fits) break;
       this.#schedule(request, tokens);
@@ -260,7 +221,7 @@ export class Scheduler<T = unknown> {
       const request = this.#loaded.peek();
       if (!request) break;
       const tokens = Math.min(request.promptTokens + request.produced - request.computed, left);
-      if (!this.#takeBlocks(request, tokens)) return;
+      if (!this.#blocks.take(request, tokens)) return;
       this.#loaded.shift();
       left -= tokens;
       this.#admit(request, tokens);
@@ -269,23 +230,23 @@ export class Scheduler<T = unknown> {
       const request = this.#waiting.peek();
       if (!request) return;
       const total = request.promptTokens + request.produced;
-      const matched = this.#countMatches(request, total);
+      const matched = this.#blocks.countMatches(request, total);
       const computed = matched * this.config.blockSize;
-      if (!this.#fits(request, matched, total)) return;
+      if (!this.#blocks.fits(request, matched, total)) return;
       let tokens = total - computed;
       if (tokens > left) {
         if (this.config.enableChunkedPrefill === false) return;
         tokens = left;
       }
       this.#waiting.shift();
-      this.#takeMatches(request, matched);
+      this.#blocks.takeMatches(request, matched);
       request.computed = computed;
       this.#countQuery(request, computed);
       if (request.loadsRemotely && request.produced === 0) {
         this.#startLoading(request);
         continue;
       }
-      this.#takeBlocks(request, tokens);
+      this.#blocks.take(request, tokens);
       left -= tokens;
       this.#admit(request, tokens);
     }
@@ -293,7 +254,7 @@ export class Scheduler<T = unknown> {
 
   #startLoading(request: ScheduledRequest<T>): void {
     request.externalTokens = request.promptTokens - request.computed;
-    this.#takeBlocks(request, request.externalTokens);
+    this.#blocks.take(request, request.externalTokens);
     request.state = 'loading';
     this.#loading += 1;
     this.#result.loading.push(request);
@@ -312,7 +273,7 @@ export class Scheduler<T = unknown> {
     if (request.produced > 0 && tokens === 1 && request.computed === request.promptTokens + request.produced - 1) {
       this.#result.decodeRequests += 1;
     } else this.#result.prefillTokens += tokens;
-    this.#store(request, request.computed + tokens);
+    this.#blocks.store(request, request.computed + tokens);
     this.#batch.push(request);
   }
 
@@ -324,38 +285,6 @@ export class Scheduler<T = unknown> {
     return (prefillMs(this.#result.prefillTokens) + decode) / speedupRatio;
   }
 
-  /** How many leading blocks of the request are cached; one token at least is left to compute. */
-  #countMatches(request: ScheduledRequest<T>, total: number): number {
-    const keys = request.keys;
-    if (!keys || this.config.enablePrefixCaching === false) return 0;
-    const most = Math.min(keys.count, Math.floor((total - 1) / this.config.blockSize));
-    let count = 0;
-    while (count < most && this.pool.find(keys.lo[count]!, keys.hi[count]!) >= 0) count += 1;
-    return count;
-  }
-
-  /** Whether the whole sequence has room now, so that an admitted prompt rarely has to be preempted half-way. */
-  #fits(request: ScheduledRequest<T>, matched: number, total: number): boolean {
-    let needed = Math.ceil(total / this.config.blockSize) - matched;
-    const keys = request.keys;
-    if (keys) {
-      for (let index = 0; index < matched && needed <= this.pool.free; index += 1) {
-        if (this.pool.isFree(this.pool.find(keys.lo[index]!, keys.hi[index]!))) needed += 1;
-      }
-    }
-    return needed <= this.pool.free;
-  }
-
-  #takeMatches(request: ScheduledRequest<T>, matched: number): void {
-    for (let index = 0; index < matched; index += 1) {
-      const block = this.pool.find(request.keys!.lo[index]!, request.keys!.hi[index]!);
-      this.pool.acquire(block);
-      request.blocks[index] = block;
-    }
-    request.blockCount = matched;
-    request.stored = matched;
-  }
-
   #countQuery(request: ScheduledRequest<T>, computed: number): void {
     if (request.cachedTokens >= 0) return;
     request.cachedTokens = computed;
@@ -363,30 +292,9 @@ export class Scheduler<T = unknown> {
     this.#prefixHits += computed;
   }
 
-  /** Takes the blocks for `tokens` more tokens; takes none and returns false when there are too few. */
-  #takeBlocks(request: ScheduledRequest<T>, tokens: number): boolean {
-    const needed = Math.ceil((request.computed + tokens) / this.config.blockSize) - request.blockCount;
-    if (needed > this.pool.free) return false;
-    for (let count = 0; count < needed; count += 1) {
-      request.blocks[request.blockCount] = this.pool.allocate();
-      request.blockCount += 1;
-    }
-    return true;
-  }
-
-  /** Offers the blocks that `tokens` tokens fill to the prefix cache. */
-  #store(request: ScheduledRequest<T>, tokens: number): void {
-    const keys = request.keys;
-    if (!keys || this.config.enablePrefixCaching === false) return;
-    const full = Math.min(keys.count, Math.floor(tokens / this.config.blockSize));
-    for (; request.stored < full; request.stored += 1) {
-      this.pool.store(request.blocks[request.stored]!, keys, request.stored);
-    }
-  }
-
   #preempt(request: ScheduledRequest<T>): void {
     this.#running.pop();
-    this.#freeBlocks(request);
+    this.#blocks.free(request);
     request.computed = 0;
     request.scheduled = 0;
     request.externalTokens = 0;
@@ -396,15 +304,6 @@ export class Scheduler<T = unknown> {
     this.#preemptions += 1;
     this.#waiting.pushFront(request);
     this.#result.preempted.push(request);
-  }
-
-  /** Frees the last blocks first, so that they are evicted before the prefixes they hang on. */
-  #freeBlocks(request: ScheduledRequest<T>): void {
-    while (request.blockCount > 0) {
-      request.blockCount -= 1;
-      this.pool.release(request.blocks[request.blockCount]!);
-    }
-    request.stored = 0;
   }
 
   /** Takes the request out of whichever queue its state names. */
