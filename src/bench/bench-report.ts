@@ -37,6 +37,8 @@ export interface BenchReport {
   cancelledRequests: number;
   /** Requests sent a second time over a new connection. */
   resentRequests: number;
+  /** Mean input length asked for, over the answered requests. */
+  askedInputTokens: number;
   workers: WorkerCount[];
   /** p99 of the send lag over 500 ms: the load was not the one asked for. Null without send times. */
   degraded: boolean | null;
@@ -71,6 +73,7 @@ export function buildReport(records: readonly RequestRecord[], options: BenchOpt
     metrics,
     errors: countErrors(records),
     cancelledRequests: records.filter((record) => record.outcome === 'cancelled').length,
+    askedInputTokens: meanAskedInput(records),
     resentRequests: records.filter((record) => record.resent).length,
     workers: countWorkers(records),
     degraded,
@@ -124,6 +127,11 @@ function findWarnings(report: BenchReport): string[] {
   const off = value('osl_mismatch_count');
   if (off > 0)
     warnings.push(`${off} of ${answered} outputs differ from the length asked for by more than 5 % or 50 tokens.`);
+  const extraInput = addedInputTokens(report);
+  if (extraInput !== 0)
+    warnings.push(
+      `The server counts ${Math.abs(extraInput)} ${extraInput > 0 ? 'more' : 'fewer'} input tokens a request than were asked for: ${options.endpointType === 'chat' ? 'the chat template, or a' : 'a'} vocabulary that splits the words otherwise.`,
+    );
   if (!options.useServerTokenCount)
     warnings.push('Token counts are the client’s: output = chunks with content, input = what was asked for.');
   const cuts = [
@@ -139,4 +147,15 @@ function findWarnings(report: BenchReport): string[] {
       `${Math.round(Math.min(1, options.load.concurrency / answered) * 100)} % of the requests belong to the first burst of ${options.load.concurrency}, which raises the time to first token; send more requests.`,
     );
   return warnings;
+}
+
+function meanAskedInput(records: readonly RequestRecord[]): number {
+  const ok = records.filter((record) => record.outcome === 'ok');
+  return ok.length === 0 ? 0 : ok.reduce((sum, { asked }) => sum + asked.isl, 0) / ok.length;
+}
+
+/** Mean difference between input lengths served and asked for, in whole tokens. */
+function addedInputTokens({ metrics, askedInputTokens }: BenchReport): number {
+  const served = metrics['input_sequence_length'];
+  return served ? Math.round(served.avg - askedInputTokens) : 0;
 }

@@ -30,11 +30,15 @@ export interface LoadResult {
 
 /** Requests made ahead of their time, so that making one does not delay another. */
 const LOOKAHEAD = 32;
+/** Making a request may take this long; with less time left it is not begun. */
+const PREPARE_MS = 2;
 
 /** Drives one phase of load to its end: all requests answered, the duration over, or the signal. Never rejects for a failed request. */
 export async function driveLoad(options: LoadOptions): Promise<LoadResult> {
-  // The first burst is made before the clock starts: its requests leave together.
-  const burst = options.shape.kind === 'closed' ? take(options.next, options.shape.concurrency) : [];
+  // The first requests are made before the clock starts, so that they leave together or on time.
+  const { shape } = options;
+  const burst = shape.kind === 'closed' ? take(options.next, shape.concurrency) : [];
+  const schedule = shape.kind === 'open' ? new Schedule(shape.offsets, options.next) : undefined;
   const startMs = options.now();
   const stopSending = new AbortController();
   const cancel = new AbortController();
@@ -51,8 +55,8 @@ export async function driveLoad(options: LoadOptions): Promise<LoadResult> {
   }
   try {
     const run = { ...options, sendSignal: stopSending.signal, requestSignal: cancel.signal, startMs };
-    if (options.shape.kind === 'closed') await closedLoop(run, burst);
-    else await openLoop(run, options.shape.offsets, options.shape.concurrency);
+    if (schedule) await openLoop(run, schedule, shape.concurrency);
+    else await closedLoop(run, burst);
   } finally {
     for (const timer of timers) clearTimeout(timer);
     options.signal.removeEventListener('abort', onAbort);
@@ -85,35 +89,56 @@ async function closedLoop(run: Run, burst: readonly PreparedRequest[]): Promise<
   await Promise.all(burst.map(user));
 }
 
-async function openLoop(run: Run, offsets: Iterator<number>, cap = Number.POSITIVE_INFINITY): Promise<void> {
+/** Requests of an open loop in order of time, some made ahead. */
+class Schedule {
+  readonly #offsets: Iterator<number>;
+  readonly #next: () => PreparedRequest | undefined;
+  readonly #ahead: { request: PreparedRequest; offsetMs: number }[] = [];
+  #ended = false;
+
+  constructor(offsets: Iterator<number>, next: () => PreparedRequest | undefined) {
+    this.#offsets = offsets;
+    this.#next = next;
+    while (this.prepareOne());
+  }
+
+  /** Makes one more request ahead; false when enough are made, or none is left. */
+  prepareOne(): boolean {
+    if (this.#ended || this.#ahead.length >= LOOKAHEAD) return false;
+    const offset = this.#offsets.next();
+    const request = offset.done ? undefined : this.#next();
+    if (!request || offset.done) this.#ended = true;
+    else this.#ahead.push({ request, offsetMs: offset.value });
+    return !this.#ended;
+  }
+
+  peek(): { request: PreparedRequest; offsetMs: number } | undefined {
+    if (this.#ahead.length === 0) this.prepareOne();
+    return this.#ahead[0];
+  }
+
+  take(): void {
+    this.#ahead.shift();
+  }
+}
+
+async function openLoop(run: Run, schedule: Schedule, cap = Number.POSITIVE_INFINITY): Promise<void> {
   const inFlight = new Set<Promise<void>>();
-  const ahead: { request: PreparedRequest; dueMs: number }[] = [];
-  let more = true;
-  const prepareOne = (): void => {
-    const offset = offsets.next();
-    const request = offset.done ? undefined : run.next();
-    if (request && !offset.done) ahead.push({ request, dueMs: run.startMs + offset.value });
-    else more = false;
-  };
-  while (!run.sendSignal.aborted) {
-    if (ahead.length === 0 && more) prepareOne();
-    const item = ahead[0];
-    if (!item) break;
-    const wait = item.dueMs - run.now();
+  for (let item = schedule.peek(); item && !run.sendSignal.aborted; item = schedule.peek()) {
+    const dueMs = run.startMs + item.offsetMs;
+    const wait = dueMs - run.now();
     if (wait > 0) {
       // Idle time is used to make the next requests, one at a time, so that reads are not held up.
-      if (more && ahead.length < LOOKAHEAD && wait > 2) {
-        prepareOne();
-        await turn();
-      } else await pause(Math.ceil(wait), run.sendSignal);
+      if (wait > PREPARE_MS && schedule.prepareOne()) await turn();
+      else await pause(Math.ceil(wait), run.sendSignal);
       continue;
     }
     if (inFlight.size >= cap) {
       await Promise.race(inFlight);
       continue;
     }
-    ahead.shift();
-    const sent = run.send(item.request, item.dueMs, run.requestSignal).then((record) => {
+    schedule.take();
+    const sent = run.send(item.request, dueMs, run.requestSignal).then((record) => {
       inFlight.delete(sent);
       run.onRecord(record);
     });

@@ -36,7 +36,7 @@ export const benchCommand: CommandEntry = {
       .option('--model <name>', 'model to ask for (default: the only one the server lists)')
       .option('--endpoint-type <type>', 'chat or completions (default: chat, with --trace completions)')
       .option('--no-streaming', 'ask for whole answers; then only whole requests are measured')
-      .addOption(new Option('--streaming').hideHelp())
+      .addOption(new Option('--streaming').default(true).hideHelp())
       .optionsGroup('Load:')
       .option('--concurrency <n>', 'requests in flight at once (default: 1); with a rate or a schedule: at most')
       .option('--request-rate <r>', 'requests per second, sent whether or not earlier ones are answered')

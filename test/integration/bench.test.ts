@@ -416,6 +416,7 @@ describe('dynamo bench, the command', () => {
     expect(status).toBe(0);
     const json = JSON.parse(stdout) as Record<string, { avg: number }>;
     expect(json['request_count']?.avg).toBe(5);
+    expect(json['time_to_first_token']?.avg).toBeGreaterThan(0);
     const exported = JSON.parse(readFileSync(path.join(dir, 'profile_export_aiperf.json'), 'utf8')) as object;
     expect(exported).toEqual(json);
     expect(readFileSync(path.join(dir, 'profile_export_aiperf.csv'), 'utf8')).toContain(
