@@ -5,6 +5,7 @@ import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';
+import { writeControllerIdentity } from '../deployment/controller-identity.ts';
 import { type DeploymentRecord, type NewDeploymentRecord, readRecord, writeRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
@@ -93,6 +94,7 @@ class Controller {
     try {
       this.#epoch = Number(readJsonFile(this.#paths.epoch) ?? 0) + 1;
       writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
+      writeControllerIdentity(this.#options.dir);
       this.#record = readRecord(this.#paths.record);
       const fresh = await this.#isFreshStart();
       if (fresh) await this.#takeBackEarlierStart();

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import type { CommandEntry } from './command.ts';
+import { addRecipeOptions, type RecipeFlags } from './recipe-options.ts';
+
+export interface ServeFlags extends RecipeFlags {
+  detach?: boolean;
+  replace?: boolean;
+  ephemeral?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+export const serveCommand: CommandEntry = {
+  name: 'serve',
+  summary: 'Start what a recipe describes, or attach to it when it runs; Ctrl-C stops everything',
+  example: [
+    'dynamo serve recipes/quickstart.yaml',
+    'dynamo serve my-recipe.yaml --detach --set workers.decode.replicas=4',
+  ],
+  define(command: Command) {
+    addRecipeOptions(command)
+      .option('-d, --detach', 'return once it is ready and leave it running')
+      .option('--replace', 'when another recipe runs under this name, stop it first')
+      .option('--ephemeral', 'stop everything when this command goes away, however it ends')
+      .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')
+      .option('--json', 'print one JSON object a line: snapshots and events')
+      .action(async (recipe: string, flags: ServeFlags) => {
+        const { runServe } = await import('./serve-run.ts');
+        await runServe(recipe, flags);
+      });
+  },
+};

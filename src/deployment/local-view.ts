@@ -1,0 +1,104 @@
+import { readJsonFile } from '../base/atomic-file.ts';
+import { DynamoError } from '../base/errors.ts';
+import {
+  type AgentMethods,
+  type AgentNotifications,
+  type AgentStatus,
+  PROTOCOL_VERSION,
+} from '../supervise/protocol.ts';
+import { connectSocket, type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
+import { socketPath } from '../supervise/socket-path.ts';
+import { composeSnapshot } from './compose-snapshot.ts';
+import { connectController } from './controller-client.ts';
+import { type DeploymentRecord, readRecord } from './record.ts';
+import type { DeploymentSnapshot } from './snapshot.ts';
+import { agentPaths, deploymentDir, deploymentPaths, listDeploymentNames } from './state-dir.ts';
+
+const OBSERVE_TIMEOUT_MS = 3_000;
+
+/**
+ * The state of a deployment now: from its controller; while none runs, from its agents; else from its files.
+ * Throws `NO_DEPLOYMENT` when there is none of that name.
+ */
+export async function readSnapshot(name: string): Promise<DeploymentSnapshot> {
+  const dir = deploymentDir(name);
+  // A controller that listens but does not answer is suspended: to those who look, the deployment is unattended.
+  const client = await connectController(dir).catch((error: unknown) => {
+    if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
+    throw error;
+  });
+  if (client) {
+    client.peer.close();
+    return client.hello.snapshot;
+  }
+  const record = readDeployment(name);
+  const agents = new Map<string, AgentStatus>();
+  for (const host of record.plan.hosts) {
+    const status = await observeAgent(dir, host);
+    if (status) agents.set(host, status);
+  }
+  const epoch = Number(readJsonFile(deploymentPaths(dir).epoch) ?? 0);
+  return composeSnapshot({ record: await withCommit(record, agents), epoch, controllerPid: null, agents });
+}
+
+/** The record of a deployment. Throws `NO_DEPLOYMENT` with the names there are. */
+export function readDeployment(name: string): DeploymentRecord {
+  const record = readRecord(deploymentPaths(deploymentDir(name)).record);
+  if (record) return record;
+  const known = listDeploymentNames();
+  throw new DynamoError('NO_DEPLOYMENT', `there is no deployment called ${name}`, {
+    ...(known.length > 0
+      ? { hint: `Known on this machine: ${known.join(', ')}.` }
+      : { hint: 'None has been started yet: dynamo serve recipes/quickstart.yaml' }),
+  });
+}
+
+/** Base URL of a running deployment. Throws `NO_DEPLOYMENT` when it is not there or not up. */
+export function findEndpoint(name: string): string {
+  const record = readDeployment(name);
+  if (record.phase === 'committed' || record.phase === 'starting') return record.plan.endpoint;
+  throw new DynamoError('NO_DEPLOYMENT', `${name} is ${record.phase}`, {
+    hint: `Start it again: dynamo serve ${record.recipeFile}`,
+  });
+}
+
+/** Name of the only deployment that is up, for commands without an argument. Throws `NO_DEPLOYMENT` or `USAGE`. */
+export function theOnlyDeployment(): string {
+  const names = listDeploymentNames().filter((name) => {
+    const record = readRecord(deploymentPaths(deploymentDir(name)).record);
+    return record !== undefined && record.phase !== 'stopped' && record.phase !== 'failed';
+  });
+  if (names.length === 1) return names[0]!;
+  if (names.length === 0)
+    throw new DynamoError('NO_DEPLOYMENT', 'no deployment is running', {
+      hint: 'Start one: dynamo serve recipes/quickstart.yaml',
+    });
+  throw new DynamoError('USAGE', `several deployments are running: ${names.join(', ')}`, {
+    hint: 'Name the one you mean.',
+  });
+}
+
+async function observeAgent(dir: string, host: string): Promise<AgentStatus | undefined> {
+  const socket = await connectSocket(socketPath(agentPaths(dir, host).dir, 'agent')).catch(() => undefined);
+  if (!socket) return undefined;
+  const peer: RpcPeer<Methods, AgentMethods, Notifications, AgentNotifications> = new RpcPeer(socket);
+  peer.listen();
+  try {
+    return await peer.request('observe', { protocol: PROTOCOL_VERSION }, { timeoutMs: OBSERVE_TIMEOUT_MS });
+  } catch {
+    return undefined;
+  } finally {
+    peer.close();
+  }
+}
+
+/** The controller may have died between the commit and its note of it; an agent that has settled knows better. */
+async function withCommit(
+  record: DeploymentRecord,
+  agents: ReadonlyMap<string, AgentStatus>,
+): Promise<DeploymentRecord> {
+  const settled = [...agents.values()].some(
+    (status) => status.phase === 'committed' && status.generation === record.generation,
+  );
+  return record.phase === 'starting' && settled ? { ...record, phase: 'committed' } : record;
+}
