@@ -9,6 +9,7 @@ import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash, recipeHash } from '../plan/plan-hash.ts';
 import { planLaunch } from '../plan/plan-launch.ts';
 import { maskPlan, renderPlan } from '../plan/render-plan.ts';
+import { formatRecipe } from '../recipe/format-recipe.ts';
 import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
 import { ENGINE_NAMES } from '../recipe/schema.ts';
 
@@ -32,6 +33,10 @@ export interface PreparedLaunch {
   facts: HostFacts;
   /** Folder of the deployment; nothing has been written there. */
   dir: string;
+  /** For the deployment's record: tells whether a running deployment's recipe changed. */
+  recipeHash: string;
+  /** The recipe as YAML with bases, overrides and variables applied; literal secrets hidden. */
+  recipeText: string;
 }
 
 /** Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. */
@@ -49,7 +54,7 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
     takenPorts: args.takenPorts ?? [],
     takenGpus: args.takenGpus ?? [],
   });
-  return { loaded, plan, facts, dir };
+  return { loaded, plan, facts, dir, recipeHash: recipeHash(loaded.recipe), recipeText: formatRecipe(loaded.resolved) };
 }
 
 /** Loads a recipe with the engines' rules among the others, so that all problems come at once and with their places. */
@@ -61,10 +66,10 @@ export function loadCheckedRecipe(
 }
 
 /** What `dynamo plan` and `dynamo serve --dry-run` print. */
-export function formatPlan({ loaded, plan }: PreparedLaunch, json: boolean): string {
+export function formatPlan({ loaded, plan, recipeHash }: PreparedLaunch, json: boolean): string {
   if (!json) return renderPlan(plan);
-  const hashes = { recipeHash: recipeHash(loaded.recipe), planHash: planHash(plan) };
-  const shown = { schemaVersion: 1, recipe: loaded.file, sources: loaded.sources, ...hashes, plan: maskPlan(plan) };
+  const { file: recipe, sources } = loaded;
+  const shown = { schemaVersion: 1, recipe, sources, recipeHash, planHash: planHash(plan), plan: maskPlan(plan) };
   return `${JSON.stringify(shown, null, 2)}\n`;
 }
 

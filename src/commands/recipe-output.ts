@@ -1,8 +1,7 @@
-import { stringify } from 'yaml';
 import { fillDefaults } from '../recipe/fill-defaults.ts';
 import { listBuiltInRecipes } from '../recipe/find-recipe.ts';
+import { formatRecipe, hideSecrets } from '../recipe/format-recipe.ts';
 import { recipeJsonSchema } from '../recipe/json-schema.ts';
-import { looksSecret } from '../recipe/secret-names.ts';
 import { loadCheckedRecipe } from './plan-recipe.ts';
 
 interface Flags {
@@ -21,8 +20,8 @@ export function listRecipes(json: boolean): string {
 /** `dynamo recipe show`: a recipe again, with everything filled in and literal secrets hidden. */
 export async function showRecipe(recipe: string, { set, json }: Flags): Promise<string> {
   const loaded = await loadCheckedRecipe(recipe, { set, env: process.env, cwd: process.cwd() });
-  const shown = maskSecrets(fillDefaults(loaded.resolved, recipeJsonSchema()), '');
-  return json ? print(shown) : stringify(shown, { lineWidth: 100 });
+  const filled = fillDefaults(loaded.resolved, recipeJsonSchema());
+  return json ? print(hideSecrets(filled)) : formatRecipe(filled);
 }
 
 /** `dynamo recipe validate`; an invalid one throws `RECIPE_INVALID`. */
@@ -44,14 +43,3 @@ export function printSchema(): string {
 }
 
 const print = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-
-function maskSecrets(value: unknown, key: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => maskSecrets(item, key));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => {
-      const secret = key === 'env' && typeof inner === 'string' && inner !== '' && looksSecret(name);
-      return [name, secret ? '<hidden>' : maskSecrets(inner, name)];
-    }),
-  );
-}

@@ -105,6 +105,7 @@ function planWorker(
     drain: drainOf(group.drain, engine.defaults.drain),
     kvTransfer: engine.kvTransfer(settings),
     kvBlockSize: engine.kvBlockSize(settings),
+    ...(engine.command === null ? {} : { installHint: engine.command.installHint }),
     reasons: [`runs on ${facts.name}, the only host`, context.gpuReason, ...portReasons, ...launch.reasons],
   };
 }

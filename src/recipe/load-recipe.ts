@@ -10,7 +10,7 @@ import type { Recipe } from './recipe.ts';
 import { type RecipeFile, recipeSchema } from './schema.ts';
 import { describePlace } from './source.ts';
 import { substituteEnvironment } from './substitute.ts';
-import { mapOver, mergeTrees, placeOf, removeAt, type Tree, toPlain } from './tree.ts';
+import { follow, mapOver, mergeTrees, placeOf, removeAt, renameAt, type Tree, toPlain } from './tree.ts';
 import { validate } from './validate.ts';
 import { readYaml } from './yaml-tree.ts';
 
@@ -48,6 +48,7 @@ export async function loadRecipe(pathOrName: string, options: LoadOptions): Prom
   });
   tree = resolvePaths(substituteEnvironment(tree, options.env, problems), options.cwd);
   const shown = showPath(file, options.cwd);
+  if (problems.some((problem) => problem.unreadable)) throw recipeError(shown, problems);
   const checked = checkTree(tree, fallbackName(file), options.check);
   const unread = new Set(problems.map((problem) => describePlace(problem.place)));
   for (const issue of checked.issues) {
@@ -98,8 +99,8 @@ function readWithBase(file: string, context: ReadContext): Tree {
 }
 
 /**
- * Schema, then rules. When the schema finds something, that is left out and the rest is checked again,
- * so that a typing error does not hide a missing decode worker.
+ * Schema, then rules. When the schema finds something, that is left out (a misspelt key: set right) and the rest is
+ * checked again, so that a typing error neither hides a missing decode worker nor looks like one.
  */
 function checkTree(
   tree: Tree,
@@ -108,10 +109,11 @@ function checkTree(
 ): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
   const { value, issues } = validate(recipeSchema, dataOf(tree));
   if (value) return finish(value);
-  const reduced = issues.reduce<Tree>((rest, issue) => removeAt(rest, issue.path), tree);
+  const reduced = issues.reduce<Tree>(setRight, tree);
   const second = validate(recipeSchema, dataOf(reduced));
   const further = second.value ? finish(second.value).issues : [];
-  const blamed = (issue: RecipeIssue) => issues.some((first) => first.path.every((part, i) => issue.path[i] === part));
+  const blamed = (issue: RecipeIssue) =>
+    issues.some((first) => startsWith(issue.path, first.path) || startsWith(first.path, issue.path));
   return { recipe: undefined, issues: [...issues, ...further.filter((issue) => !blamed(issue))] };
 
   function finish(file: RecipeFile): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
@@ -121,6 +123,16 @@ function checkTree(
     return { recipe: found.length === 0 ? recipe : undefined, issues: found };
   }
 }
+
+/** Without what is wrong; a misspelt key is taken for the one that was meant. */
+function setRight(tree: Tree, issue: RecipeIssue): Tree {
+  const above = issue.path.slice(0, -1);
+  const meant = issue.meant !== undefined && !follow(tree, [...above, issue.meant]).complete;
+  return meant ? renameAt(tree, issue.path, issue.meant!) : removeAt(tree, issue.path);
+}
+
+const startsWith = (path: RecipeIssue['path'], start: RecipeIssue['path']): boolean =>
+  start.every((part, index) => path[index] === part);
 
 /** Plain data without the keys that belong to the user. */
 function dataOf(tree: Tree): unknown {

@@ -35,8 +35,9 @@ export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe 
 export function modelsOf(file: RecipeFile): { model: ModelFile; path: RecipePath }[] {
   if (file.models) return file.models.map((model, index) => ({ model, path: ['models', index] }));
   const { model, servedModelName, workers, kvTransfer } = file;
-  if (model === undefined || workers === undefined) return [];
-  return [{ model: { model, servedModelName, workers, kvTransfer }, path: [] }];
+  if (workers === undefined) return [];
+  // A missing model is reported by the cross-checks; its workers are looked at all the same.
+  return [{ model: { model: model ?? '', servedModelName, workers, kvTransfer }, path: [] }];
 }
 
 /** The groups of a model with their role and their place in the recipe. */

@@ -5,6 +5,8 @@ import { describePlace, excerptOf, type Place, positionOf } from './source.ts';
 export interface Problem {
   place: Place;
   message: string;
+  /** The text could not be read past here: nothing can be said about what follows. */
+  unreadable?: boolean;
 }
 
 /** Something wrong at a path of the recipe; the loader knows the place. */
@@ -13,6 +15,8 @@ export interface RecipeIssue {
   message: string;
   /** Point at the key itself and not at its value. */
   atKey?: boolean;
+  /** The key that was probably meant: what follows is checked as if it stood there. */
+  meant?: string;
 }
 
 /** One error for all problems, in the order of the text, each with its line and a caret. */

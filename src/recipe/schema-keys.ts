@@ -30,6 +30,7 @@ function objectsAt(schema: z.core.$ZodType, path: readonly (string | number)[]):
       const inner = option._zod.def.shape[String(head)];
       return inner ? objectsAt(inner, rest) : [];
     }
+    if (isRecord(option)) return objectsAt(option._zod.def.valueType, rest);
     const element = isArray(option) ? option._zod.def.element : undefined;
     return element && typeof head === 'number' ? objectsAt(element, rest) : [];
   });
@@ -53,4 +54,5 @@ function alternatives(schema: z.core.$ZodType): z.core.$ZodType[] {
 }
 
 const isObject = (schema: z.core.$ZodType): schema is z.core.$ZodObject => schema._zod.def.type === 'object';
+const isRecord = (schema: z.core.$ZodType): schema is z.core.$ZodRecord => schema._zod.def.type === 'record';
 const isArray = (schema: z.core.$ZodType): schema is z.core.$ZodArray => schema._zod.def.type === 'array';

@@ -103,6 +103,15 @@ function firstLine(place: Place): Place {
 
 /** Without what stands at `path`. */
 export function removeAt(tree: Tree, path: TreePath): Tree {
+  return changeAt(tree, path, undefined);
+}
+
+/** With the key at the end of `path` renamed. */
+export function renameAt(tree: Tree, path: TreePath, name: string): Tree {
+  return changeAt(tree, path, name);
+}
+
+function changeAt(tree: Tree, path: TreePath, rename: string | undefined): Tree {
   const [head, ...rest] = path;
   if (head === undefined) return tree;
   if (tree.kind === 'list') {
@@ -111,12 +120,15 @@ export function removeAt(tree: Tree, path: TreePath): Tree {
     if (!item) return tree;
     return rest.length === 0
       ? { ...tree, items: tree.items.toSpliced(index, 1) }
-      : { ...tree, items: tree.items.with(index, removeAt(item, rest)) };
+      : { ...tree, items: tree.items.with(index, changeAt(item, rest, rename)) };
   }
   const entry = tree.kind === 'map' ? tree.entries.get(String(head)) : undefined;
   if (tree.kind !== 'map' || !entry) return tree;
   const entries = new Map(tree.entries);
-  if (rest.length === 0) entries.delete(String(head));
-  else entries.set(String(head), { key: entry.key, node: removeAt(entry.node, rest) });
+  if (rest.length > 0) entries.set(String(head), { key: entry.key, node: changeAt(entry.node, rest, rename) });
+  else {
+    entries.delete(String(head));
+    if (rename !== undefined) entries.set(rename, entry);
+  }
   return { ...tree, entries };
 }

@@ -17,13 +17,13 @@ type Issue = z.core.$ZodIssue;
 
 function toIssues(issue: Issue, schema: z.ZodType, above: readonly (string | number)[]): RecipeIssue[] {
   const path = [...above, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, path, schema), atKey: true }));
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, schema));
   if (issue.code === 'invalid_key') return [{ path, message: issue.issues[0]?.message ?? issue.message, atKey: true }];
   if (issue.code === 'invalid_union') {
     const inner = likeliestBranch(issue.errors);
     if (inner) return inner.flatMap((nested) => toIssues(nested, schema, path));
   }
+  if (isMissing(issue)) return [{ path, message: `\`${path.at(-1)}\` is missing; ${issue.message}`, atKey: true }];
   return [{ path, message: issue.message }];
 }
 
@@ -33,14 +33,30 @@ function likeliestBranch(branches: readonly (readonly Issue[])[]): readonly Issu
     (issues) =>
       issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'),
   );
-  return fitting.sort((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length)[0];
+  const best = fitting.sort((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length)[0];
+  // What is missing is then most likely what is misspelt.
+  return best && unknownKeys(best) > 0 ? best.filter((issue) => !isMissing(issue)) : best;
 }
+
+const isMissing = (issue: Issue): boolean =>
+  issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
 
 const unknownKeys = (issues: readonly Issue[]): number =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 0), 0);
 
-function unknownKey(key: string, path: readonly (string | number)[], schema: z.ZodType): string {
-  const allowed = keysAt(schema, path);
+function unknownKey(key: string, above: readonly (string | number)[], schema: z.ZodType): RecipeIssue {
+  const allowed = keysAt(schema, above);
+  const close = nearest(key, allowed);
+  const issue = { path: [...above, key], message: explainKey(key, above, allowed, schema), atKey: true };
+  return close === undefined ? issue : { ...issue, meant: close };
+}
+
+function explainKey(
+  key: string,
+  path: readonly (string | number)[],
+  allowed: readonly string[],
+  schema: z.ZodType,
+): string {
   const where = path.length === 0 ? 'at the top' : `in \`${formatPath(path)}\``;
   const close = nearest(key, allowed);
   if (close !== undefined) return `unknown key \`${key}\` ${where}; did you mean \`${close}\`?`;
@@ -57,8 +73,7 @@ function unknownKey(key: string, path: readonly (string | number)[], schema: z.Z
 /** One issue in words. Used where the schema gives none of its own. */
 function explain(issue: z.core.$ZodRawIssue): string {
   const input: unknown = issue.input;
-  if (input === undefined && issue.code === 'invalid_type')
-    return `a value is missing; expected ${typeName(issue.expected)}`;
+  if (input === undefined && issue.code === 'invalid_type') return `expected ${typeName(issue.expected)}`;
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${typeName(issue.expected)}, found ${describe(input)}`;

@@ -1,0 +1,128 @@
+import { type JsonSchema, recipeJsonSchema } from './json-schema.ts';
+
+const INTRO = `# The recipe
+
+<!-- Generated from src/recipe/schema.ts by \`npm run docs\`. Do not edit. -->
+
+A recipe is one YAML (or JSON) file: models, workers, frontend. \`dynamo recipe list\` names the ones that come with dynamo,
+\`dynamo recipe validate FILE\` names every problem at once, \`dynamo plan FILE\` prints what a recipe becomes,
+\`dynamo recipe schema\` prints the JSON schema for editors.
+
+\`\`\`yaml
+name: quickstart
+model: mock-model
+engine: mocker
+frontend: { port: 8000 }
+workers:
+  prefill: { replicas: 2 }
+  decode: { replicas: 2 }
+\`\`\`
+
+How a recipe is read, in this order:
+
+1. \`base: other.yaml\` (relative to the file) is read first. Maps are merged key by key, everything else is replaced, and
+   \`null\` removes an inherited key.
+2. \`--set path=value\` overrides, in the order given. The value is YAML; the path has dots and list indices:
+   \`--set workers.decode.replicas=4\`, \`--set models[0].engine=mocker\`. A key with a dot in it stands in double quotes.
+   \`null\` removes a key. What a path names need not exist yet.
+3. \`\${NAME}\` and \`\${NAME:-default}\` in values become environment variables; \`$\${\` is a literal \`\${\`. An unquoted value is
+   read again afterwards, so \`port: \${PORT}\` is a number. An unset variable without a default is an error.
+   Inside \`{…}\` YAML takes such a value only in quotes; write it on a line of its own.
+4. A relative path (\`model: ./weights\`, \`fromFile: token\`) is relative to the file it stands in.
+
+Secrets are named, never written: \`env: { HF_TOKEN: { fromEnv: HF_TOKEN } }\`. Unknown keys are errors, except keys at the
+top that begin with \`x-\`: those are yours, for instance to hold YAML anchors.
+`;
+
+const FACTS = `## Planning for another machine
+
+\`dynamo plan RECIPE --facts FILE\` plans for the machine that a JSON file describes:
+
+\`\`\`json
+{
+  "gpus": [
+    { "index": 0, "name": "NVIDIA H100 80GB HBM3", "memoryBytes": 85520809984 },
+    { "index": 1, "name": "NVIDIA H100 80GB HBM3", "memoryBytes": 85520809984 }
+  ],
+  "listeningPorts": [22, 8000],
+  "ephemeralPorts": { "first": 32768, "last": 60999 },
+  "commands": { "vllm": "/opt/vllm/bin/vllm" }
+}
+\`\`\`
+
+Every key may be left out. Further ones: \`name\`, \`address\`, \`platform\`, \`arch\`, \`bootId\`, \`cpus\`, \`memoryBytes\`, and
+for a GPU \`uuid\` and \`memoryUsedBytes\`.
+`;
+
+/** docs/recipe.md. */
+export function recipeDocs(): string {
+  const schema = recipeJsonSchema();
+  const defs = Object.entries(schema.$defs ?? {});
+  const objects = defs.filter(([, def]) => propertiesOf(def));
+  const values = defs.filter(([, def]) => !propertiesOf(def));
+  return [
+    INTRO,
+    section('Top level', schema, schema),
+    ...objects.map(([name, def]) => section(name, def, schema)),
+    '## Kinds of values\n',
+    ...values.map(([name, def]) => `<a id="${name.toLowerCase()}"></a>**${name}**: ${def.description ?? ''}\n`),
+    FACTS,
+  ].join('\n');
+}
+
+function section(name: string, def: JsonSchema, root: JsonSchema): string {
+  const rows = Object.entries(propertiesOf(def) ?? {}).map(
+    ([key, property]) =>
+      `| \`${key}\` | ${typeOf(property)} | ${defaultOf(property)} | ${cell(meaningOf(property, root))} |`,
+  );
+  return [
+    `## ${name}`,
+    '',
+    def.description ?? '',
+    '',
+    '| Key | Type | Default | Meaning |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function meaningOf(property: JsonSchema, root: JsonSchema): string {
+  const target = property.$ref === undefined ? undefined : root.$defs?.[property.$ref.replace('#/$defs/', '')];
+  return property.description ?? target?.description ?? '';
+}
+
+/** Keys of a map; of a union with one map, those of that map. */
+function propertiesOf(def: JsonSchema): Record<string, JsonSchema> | undefined {
+  if (def.properties) return def.properties;
+  const maps = def.anyOf?.filter((option) => option.properties) ?? [];
+  return maps.length === 1 ? maps[0]?.properties : undefined;
+}
+
+function typeOf(schema: JsonSchema): string {
+  const name = schema.$ref?.replace('#/$defs/', '');
+  if (name !== undefined) return `[${name}](#${name.toLowerCase()})`;
+  if (schema.anyOf) return schema.anyOf.map(typeOf).join(' or ');
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(', ');
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {})}`;
+  if (schema.type === 'integer') return `whole number${range(schema)}`;
+  if (schema.type === 'number') return `number${range(schema)}`;
+  if (schema.type === 'boolean') return '`true`, `false`';
+  return schema.type === 'string' ? 'text' : String(schema.type ?? 'anything');
+}
+
+function range({ minimum, maximum }: JsonSchema): string {
+  // zod writes the bounds of safe integers where a schema names none.
+  const low = minimum !== undefined && Number.isSafeInteger(minimum - 1) ? minimum : undefined;
+  const high = maximum !== undefined && Number.isSafeInteger(maximum + 1) ? maximum : undefined;
+  if (low !== undefined && high !== undefined) return low === high ? ` ${low}` : ` ${low}–${high}`;
+  return low === undefined ? '' : ` ≥ ${low}`;
+}
+
+function defaultOf({ default: value }: JsonSchema): string {
+  if (value === undefined || JSON.stringify(value) === '{}') return '';
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
