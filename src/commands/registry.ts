@@ -2,12 +2,14 @@ import { agentCommand } from './agent.ts';
 import { benchCommand } from './bench.ts';
 import type { CommandEntry } from './command.ts';
 import { controllerCommand } from './controller.ts';
+import { frontendCommand } from './frontend.ts';
 import { logsCommand } from './logs.ts';
 import { lsCommand } from './ls.ts';
 import { mockerCommand } from './mocker.ts';
 import { planCommand } from './plan.ts';
 import { recipeCommand } from './recipe.ts';
 import { serveCommand } from './serve.ts';
+import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 
@@ -18,9 +20,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   logsCommand,
   lsCommand,
   stopCommand,
+  smokeCommand,
   agentCommand,
   controllerCommand,
   planCommand,
+  frontendCommand,
   mockerCommand,
   recipeCommand,
   benchCommand,

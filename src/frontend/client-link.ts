@@ -1,0 +1,39 @@
+import type { ServerResponse } from 'node:http';
+import type { Exchange } from './upstream/connection-pool.ts';
+
+/**
+ * Ties a client's connection to whatever runs for it: when the client goes away, the exchange with the worker is aborted,
+ * whichever leg it is. When the client is slow, the worker is not read.
+ */
+export class ClientLink {
+  /** The client closed its connection before the response was complete. */
+  gone = false;
+  /** The frontend ended the request, because draining took too long. */
+  cut = false;
+  #exchange: Exchange | undefined;
+
+  constructor(response: ServerResponse) {
+    response.once('close', () => {
+      if (response.writableFinished) return;
+      this.gone = true;
+      this.#exchange?.abort();
+    });
+  }
+
+  /** The exchange that runs now. */
+  attach(exchange: Exchange): void {
+    this.#exchange = exchange;
+    if (this.gone || this.cut) exchange.abort();
+  }
+
+  press(full: boolean): void {
+    if (full) this.#exchange?.pause();
+    else this.#exchange?.resume();
+  }
+
+  /** Ends the request from our side. */
+  abort(): void {
+    this.cut = true;
+    this.#exchange?.abort();
+  }
+}

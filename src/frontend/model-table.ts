@@ -1,0 +1,90 @@
+import type { WorkerRole } from '../base/role.ts';
+import type { Router } from '../routing/router.ts';
+import { createRoleRouter, type RouterSettings } from '../routing/router-roles.ts';
+import type { KnownInstance } from './instances/instance-table.ts';
+
+/** One served model: a router per worker role, made when the first worker of that role appears. */
+export interface ServedModel {
+  readonly name: string;
+  readonly routers: Map<WorkerRole, Router>;
+  /** Engine of its workers, for how prompts become tokens. */
+  engine: string | null;
+  maxModelLen: number | null;
+  /** Unix seconds. */
+  readonly createdAt: number;
+}
+
+/** Served models by name. A model stays known while it has a worker. */
+export class ModelTable {
+  readonly #models = new Map<string, ServedModel>();
+  readonly #settings: RouterSettings;
+
+  constructor(settings: RouterSettings) {
+    this.#settings = settings;
+  }
+
+  get(name: string): ServedModel | undefined {
+    return this.#models.get(name);
+  }
+
+  list(): ServedModel[] {
+    return [...this.#models.values()];
+  }
+
+  addWorker(instance: KnownInstance): void {
+    const { record } = instance;
+    const name = record.model;
+    if (name === null) return;
+    const model = this.#models.get(name) ?? {
+      name,
+      routers: new Map<WorkerRole, Router>(),
+      engine: record.engine,
+      maxModelLen: null,
+      createdAt: Math.floor(Date.now() / 1_000),
+    };
+    this.#models.set(name, model);
+    model.engine = record.engine;
+    model.maxModelLen ??= record.maxModelLen;
+    const role = record.role as WorkerRole;
+    const router = model.routers.get(role) ?? createRoleRouter(role, this.#settings);
+    model.routers.set(role, router);
+    router.addWorker({
+      id: record.name,
+      generation: record.generation,
+      totalBlocks: this.#blocksOf(record.kvTotalBlocks, record.kvBlockSize),
+    });
+  }
+
+  removeWorker(instance: KnownInstance): void {
+    const { record } = instance;
+    const model = this.#models.get(record.model ?? '');
+    if (model === undefined) return;
+    for (const [role, router] of model.routers) {
+      router.removeWorker(record.name, record.generation);
+      if (router.workers().length === 0) model.routers.delete(role);
+    }
+    if (model.routers.size === 0) this.#models.delete(model.name);
+  }
+
+  /** The worker's capacity in blocks of the router's size. */
+  #blocksOf(totalBlocks: number | null, blockSize: number | null): number | null {
+    if (totalBlocks === null) return null;
+    return Math.floor((totalBlocks * (blockSize ?? this.#settings.blockSize)) / this.#settings.blockSize);
+  }
+}
+
+/** Why a model cannot take requests now; undefined when it can. */
+export function unservable(
+  model: ServedModel,
+  isUsable: (worker: string) => boolean,
+  decodeFallback: boolean,
+): string | undefined {
+  const has = (role: WorkerRole) =>
+    model.routers
+      .get(role)
+      ?.workers()
+      .some(({ id }) => isUsable(id)) ?? false;
+  if (has('aggregated') || (has('prefill') && has('decode'))) return undefined;
+  if (has('decode')) return decodeFallback ? undefined : 'no prefill worker is ready';
+  return has('prefill') ? 'no decode worker is ready' : 'no worker is ready';
+}

@@ -1,0 +1,73 @@
+import type { ServerResponse } from 'node:http';
+import { dechunk } from './dechunk.ts';
+
+const LAST_CHUNK = '0\r\n\r\n';
+const CRLF = Buffer.from('\r\n');
+/** Whether the response uses HTTP/1.1 chunks. */
+function isChunked(response: ServerResponse): boolean {
+  return response.req.httpVersionMajor === 1 && response.req.httpVersionMinor === 1;
+}
+
+/** One chunk. */
+function frame(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${payload.length.toString(16)}\r\n`, 'latin1'), payload, CRLF]);
+}
+
+/** Ends a response that `ClientStream` has begun with one more event. */
+export function endStreamWith(response: ServerResponse, event: Buffer): void {
+  if (!isChunked(response)) response.end(event);
+  else response.end(Buffer.concat([frame(event), Buffer.from(LAST_CHUNK)]));
+}
+
+/**
+ * The client's side of a streamed response. HTTP/1.1 clients get the worker's own chunk framing (Node's is switched off once
+ * the head is out), so that forwarding costs one write per read; HTTP/1.0 clients get the payload.
+ */
+export class ClientStream {
+  readonly #response: ServerResponse;
+  readonly #chunked: boolean;
+  /** Called with true when the client is slower than the worker, with false when it has caught up. */
+  readonly #onPressure: (full: boolean) => void;
+  #waiting = false;
+
+  constructor(response: ServerResponse, onPressure: (full: boolean) => void) {
+    this.#response = response;
+    this.#chunked = isChunked(response);
+    this.#onPressure = onPressure;
+  }
+
+  /** Sends the head. From here on bytes go to the client as they are. */
+  open(headers: Record<string, string>): void {
+    const head: Record<string, string> = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' };
+    head['cache-control'] = 'no-cache';
+    if (this.#chunked) head['transfer-encoding'] = 'chunked';
+    this.#response.writeHead(200, head);
+    this.#response.chunkedEncoding = false;
+  }
+
+  /** Writes whole HTTP chunks as they came from the worker. */
+  writeFramed(bytes: Buffer): void {
+    this.#write(this.#chunked ? bytes : dechunk(bytes));
+  }
+
+  /** Writes payload. */
+  writePlain(payload: Buffer): void {
+    if (payload.length === 0) return;
+    this.#write(this.#chunked ? frame(payload) : payload);
+  }
+
+  end(): void {
+    if (this.#chunked) this.#response.end(LAST_CHUNK, 'latin1');
+    else this.#response.end();
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#response.write(bytes) || this.#waiting) return;
+    this.#waiting = true;
+    this.#onPressure(true);
+    this.#response.once('drain', () => {
+      this.#waiting = false;
+      this.#onPressure(false);
+    });
+  }
+}
