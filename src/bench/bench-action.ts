@@ -15,7 +15,7 @@ const DEFAULT_COLUMNS = 100;
  */
 export async function benchAction(target: string, flags: BenchFlags): Promise<void> {
   const options = readBenchOptions(applyAliases(flags));
-  const url = resolveUrl(target);
+  const url = await resolveUrl(target);
   const stop = new AbortController();
   const signals = ['SIGINT', 'SIGTERM'] as const;
   const onSignal = (): void => {
@@ -42,10 +42,11 @@ export async function benchAction(target: string, flags: BenchFlags): Promise<vo
   }
 }
 
-/** A URL stands for itself. */
-function resolveUrl(target: string): string {
+/** A URL stands for itself, anything else names a deployment on this machine. Throws `NO_DEPLOYMENT`. */
+async function resolveUrl(target: string): Promise<string> {
   if (/^https?:\/\//i.test(target)) return target;
-  throw new DynamoError('NO_DEPLOYMENT', `${target} is not a URL, and no deployment has that name`);
+  const { findEndpoint } = await import('../deployment/local-view.ts');
+  return findEndpoint(target);
 }
 
 /**
