@@ -65,9 +65,11 @@ export class AgentJournal {
     this.#state = next;
   }
 
-  writeProcess(name: string, change: Partial<JournalProcess>): void {
+  /** Changes several processes, and whatever else, in one write: each write waits for the disk. */
+  writeProcesses(changes: ReadonlyMap<string, Partial<JournalProcess>>, rest: Partial<AgentJournalState> = {}): void {
     this.write({
-      processes: this.#state.processes.map((entry) => (entry.spec.name === name ? { ...entry, ...change } : entry)),
+      ...rest,
+      processes: this.#state.processes.map((entry) => ({ ...entry, ...changes.get(entry.spec.name) })),
     });
   }
 

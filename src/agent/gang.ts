@@ -91,13 +91,22 @@ export class Gang {
   }
 
   async prepare(): Promise<void> {
-    await Promise.all([...this.#processes.values()].map((process) => process.prepare()));
-    if (this.phase === 'reserved') this.#context.journal.write({ phase: 'prepared' });
+    const all = [...this.#processes.values()];
+    const fresh = all.flatMap((process) => {
+      const next = process.nextIncarnation();
+      return next ? [[process.spec.name, next] as const] : [];
+    });
+    this.#context.journal.writeProcesses(new Map(fresh), this.phase === 'reserved' ? { phase: 'prepared' } : {});
+    await Promise.all(all.map((process) => process.spawn()));
   }
 
   launch(names: readonly string[]): void {
-    if (this.phase === 'prepared') this.#context.journal.write({ phase: 'starting' });
-    for (const name of names) this.#process(name).launch();
+    const processes = names.map((name) => this.#process(name));
+    this.#context.journal.writeProcesses(
+      new Map(names.map((name) => [name, { wanted: true }])),
+      this.phase === 'prepared' ? { phase: 'starting' } : {},
+    );
+    for (const process of processes) process.launch();
   }
 
   async ready(names: readonly string[]): Promise<void> {
@@ -159,9 +168,13 @@ export class Gang {
     const others = all.filter((process) => process.spec.role !== 'frontend');
     // A frontend finishes its streams on SIGTERM; the workers must outlive that.
     await Promise.all(frontends.map((process) => this.#publication.withdraw(process.spec.name)));
-    await Promise.all(frontends.map((process) => process.stop(options)));
+    await Promise.all(
+      frontends.map((process) =>
+        process.stop(options.force ? 0 : process.spec.drain.inFlightMs + process.spec.drain.killAfterMs),
+      ),
+    );
     await Promise.all(others.map((process) => this.#publication.withdraw(process.spec.name)));
-    await Promise.all(others.map((process) => process.stop(options)));
+    await Promise.all(others.map((process) => process.stop(options.force ? 0 : process.spec.drain.killAfterMs)));
     await this.#publication.withdrawAll();
     const runIds = this.#context.journal.state.processes.map((entry) => entry.runId).filter((runId) => runId !== '');
     const left = (await Promise.all(runIds.map((runId) => killRun({ runId }, 5_000)))).flat();

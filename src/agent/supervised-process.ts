@@ -11,7 +11,7 @@ import { fileSize, lastLines } from '../supervise/log-tail.ts';
 import { runCheck } from '../supervise/probes.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
-import type { AgentJournal } from './agent-journal.ts';
+import type { AgentJournal, JournalProcess } from './agent-journal.ts';
 import { awaitReadiness } from './readiness.ts';
 
 /**
@@ -57,14 +57,17 @@ export class SupervisedProcess {
     return this.#shim?.alive ?? false;
   }
 
-  /** Spawns the shim of the next incarnation; it waits for `launch`. Does nothing while one is alive. */
-  async prepare(): Promise<void> {
+  /** What must be in the journal before `spawn`; undefined while an incarnation is alive. */
+  nextIncarnation(): Partial<JournalProcess> | undefined {
+    if (this.running) return undefined;
+    return { incarnation: this.generation + 1, runId: randomUUID(), logOffset: fileSize(this.#logFile) };
+  }
+
+  /** Spawns the shim of the incarnation the journal names; it waits for `launch`. Does nothing while one is alive. */
+  async spawn(): Promise<void> {
     if (this.running) return;
-    const { journal, paths, lockFds, environment } = this.#context;
-    const logFile = processLog(paths, this.spec.name);
-    const incarnation = this.generation + 1;
-    const runId = randomUUID();
-    journal.writeProcess(this.spec.name, { incarnation, runId, logOffset: fileSize(logFile) });
+    const { journal, lockFds, environment } = this.#context;
+    const { incarnation, runId } = journal.process(this.spec.name);
     const runDir = this.#runDir(incarnation);
     rmSync(runDir, { recursive: true, force: true });
     this.#begin();
@@ -74,7 +77,7 @@ export class SupervisedProcess {
       argv: this.spec.argv,
       env: { ...environment(this.spec), DYNAMO_RUN_ID: runId },
       cwd: this.spec.cwd,
-      logFile,
+      logFile: this.#logFile,
       lockFds: lockFds(this.spec),
     });
     this.#prune(incarnation);
@@ -82,10 +85,9 @@ export class SupervisedProcess {
     void this.#watchExit(this.#shim, this.#incarnation.signal);
   }
 
-  /** Lets the engine start and begins to look at its readiness. Does nothing unless prepared. */
+  /** Lets the engine start and begins to look at its readiness; the journal says already that it shall run. */
   launch(): void {
     if (this.#state !== 'prepared' || !this.#shim) return;
-    this.#context.journal.writeProcess(this.spec.name, { wanted: true });
     this.#shim.launch();
     this.#set('starting', 'its first sign of life');
     void this.#becomeReady(this.#incarnation.signal);
@@ -128,8 +130,8 @@ export class SupervisedProcess {
     this.#context.changed();
   }
 
-  /** Ends it: SIGTERM to its group, SIGKILL at the deadline. Also cancels a pending restart. Resolves when all of it is gone. */
-  async stop(options: { force: boolean }): Promise<void> {
+  /** Ends it: SIGTERM to its group, SIGKILL after `killAfterMs`. Also cancels a pending restart. Resolves when all of it is gone. */
+  async stop(killAfterMs: number): Promise<void> {
     this.#stopping = true;
     const shim = this.#shim;
     if (!shim || !this.running) {
@@ -138,8 +140,10 @@ export class SupervisedProcess {
       if (this.#state !== 'failed') this.#set('exited', null);
       return;
     }
-    const killAfterMs = options.force ? 0 : this.spec.drain.killAfterMs;
-    this.#set('stopping', options.force ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`);
+    this.#set(
+      'stopping',
+      killAfterMs === 0 ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`,
+    );
     await shim.terminate(killAfterMs);
     this.#incarnation.abort();
     this.#set('exited', null);
@@ -161,7 +165,7 @@ export class SupervisedProcess {
       gpus: this.spec.gpus,
       lastExit: this.#lastExit,
       inStateMs: Math.round(performance.now() - this.#stateSince),
-      logFile: processLog(this.#context.paths, this.spec.name),
+      logFile: this.#logFile,
     };
   }
 
@@ -262,11 +266,10 @@ export class SupervisedProcess {
     await pause(delayMs, anySignal(signal, this.#context.signal));
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
-      this.#context.journal.writeProcess(this.spec.name, {
-        attempt,
-        restarts: this.#context.journal.process(this.spec.name).restarts + 1,
-      });
-      await this.prepare();
+      const { restarts } = this.#context.journal.process(this.spec.name);
+      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1 };
+      this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
+      await this.spawn();
       if (!this.#stopping) this.launch();
     } catch (error) {
       // No disk, no shim: as good as another failed try, and it waits longer each time.
@@ -284,7 +287,7 @@ export class SupervisedProcess {
 
   #persist(change: { wanted: boolean }): void {
     try {
-      this.#context.journal.writeProcess(this.spec.name, change);
+      this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
     } catch (error) {
       this.#context.events.write('journal', messageOf(error), this.spec.name);
     }
@@ -314,7 +317,11 @@ export class SupervisedProcess {
 
   #lastLines(count: number): string[] {
     const entry = this.#context.journal.process(this.spec.name);
-    return lastLines(processLog(this.#context.paths, this.spec.name), count, entry.logOffset);
+    return lastLines(this.#logFile, count, entry.logOffset);
+  }
+
+  get #logFile(): string {
+    return processLog(this.#context.paths, this.spec.name);
   }
 
   #runDir(incarnation: number): string {

@@ -29,6 +29,7 @@ const RANK: Record<string, number> = {
   mocker: 3,
   planner: 3,
   bench: 3,
+  smoke: 3,
   simulate: 3,
   advise: 3,
   render: 3,

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import type { CommandEntry } from './command.ts';
+import { addRecipeOptions, type RecipeFlags } from './recipe-options.ts';
+
+export interface SmokeFlags extends RecipeFlags {
+  junit?: string;
+  json?: boolean;
+  keep?: boolean;
+}
+
+export const smokeCommand: CommandEntry = {
+  name: 'smoke',
+  summary: 'Serve a recipe on free ports, check that it works, stop it, check that nothing is left; for CI',
+  example: ['dynamo smoke recipes/quickstart.yaml --junit smoke.xml'],
+  define(command: Command) {
+    addRecipeOptions(command)
+      .option('--junit <file>', 'write the outcome as JUnit XML')
+      .option('--keep', 'keep state and logs of a run that passed')
+      .option('--json', 'print the outcome as JSON')
+      .action(async (recipe: string, flags: SmokeFlags) => {
+        const { runSmoke } = await import('./smoke-run.ts');
+        await runSmoke(recipe, flags);
+      });
+  },
+};

@@ -1,0 +1,35 @@
+/** One thing smoke looked at. */
+export interface CheckOutcome {
+  name: string;
+  tookMs: number;
+  /** Null: it holds. */
+  failure: string | null;
+}
+
+/** JUnit XML as CI servers read it (one suite, one case a check, seconds). */
+export function toJunit(suite: string, outcomes: readonly CheckOutcome[]): string {
+  const seconds = (ms: number) => (ms / 1000).toFixed(3);
+  const failures = outcomes.filter((outcome) => outcome.failure !== null).length;
+  const total = outcomes.reduce((sum, outcome) => sum + outcome.tookMs, 0);
+  const cases = outcomes.map(({ name, tookMs, failure }) => {
+    const open = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(name)}" time="${seconds(tookMs)}"`;
+    return failure === null
+      ? `${open}/>`
+      : `${open}>\n      <failure message="${escapeXml(failure.split('\n')[0] ?? '')}">${escapeXml(failure)}</failure>\n    </testcase>`;
+  });
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites tests="${outcomes.length}" failures="${failures}" time="${seconds(total)}">`,
+    `  <testsuite name="${escapeXml(suite)}" tests="${outcomes.length}" failures="${failures}" errors="0" skipped="0" time="${seconds(total)}">`,
+    ...cases,
+    '  </testsuite>',
+    '</testsuites>',
+    '',
+  ].join('\n');
+}
+
+/** Markup and what XML 1.0 does not allow at all (control characters). */
+function escapeXml(text: string): string {
+  const clean = text.replaceAll(/[^\P{Cc}\t\n\r]/gu, '');
+  return clean.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
