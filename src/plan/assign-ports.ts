@@ -13,7 +13,7 @@ export interface PortBook {
 
 export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): PortBook {
   const taken = new Set([...facts.listeningPorts, ...alsoTaken]);
-  let passedOver: number[] = [];
+  let passedOver = new Set<number>();
   return {
     take(from, count = 1) {
       // A kernel that may use every port for outgoing connections leaves no range that is safe.
@@ -25,7 +25,7 @@ export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): Po
           for (const port of run) taken.add(port);
           return first;
         }
-        if (facts.listeningPorts.includes(obstacle)) passedOver.push(obstacle);
+        if (facts.listeningPorts.includes(obstacle)) passedOver.add(obstacle);
         first = obstacle + 1;
       }
       throw new DynamoError('PORT_IN_USE', `no ${count} free port${count === 1 ? '' : 's'} from ${from} to ${last}`, {
@@ -34,8 +34,8 @@ export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): Po
     },
     reserve: (port) => void taken.add(port),
     skipped() {
-      const ports = passedOver;
-      passedOver = [];
+      const ports = [...passedOver];
+      passedOver = new Set();
       return ports;
     },
   };

@@ -45,7 +45,7 @@ function renderProcess(spec: ProcessSpec): string[] {
   };
   if (spec.model !== null) put('model', spec.model);
   put('host', spec.host);
-  put('gpus', spec.gpus.length === 0 ? 'none' : spec.gpus.join(', '));
+  put('gpus', spec.gpus.length === 0 ? 'none' : `number ${spec.gpus.join(', ')}`);
   put(
     'ports',
     Object.entries(spec.ports)

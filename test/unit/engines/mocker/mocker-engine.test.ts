@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { mockerEngine } from '../../../../src/engines/mocker/mocker-engine.ts';
+
+const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings => ({
+  path: ['workers', 'prefill'],
+  role: 'prefill',
+  model: '/models/m',
+  servedModelName: 'm',
+  args: {},
+  env: {},
+  gpus: undefined,
+  command: null,
+  kvTransfer: { connector: 'nixl', lease: undefined, loadFailurePolicy: 'fail' },
+  ...change,
+});
+const placement: WorkerPlacement = {
+  address: '127.0.0.1',
+  ports: { http: 8100, sideChannel: 5600 },
+  gpus: [],
+  selfCommand: ['node', 'cli.js'],
+  startTimeoutMs: 30_000,
+};
+
+describe('the mocker', () => {
+  it('is this dynamo, with a side channel for prefill and decode', () => {
+    const settings = worker({ args: { fault: ['exit:5', 'slow'], 'block-size': 16, seed: null } });
+    expect(mockerEngine.launch(settings, placement)).toMatchObject({
+      argv: [
+        ...['node', 'cli.js', 'mocker', '--model-name', 'm', '--http-host', '127.0.0.1', '--http-port', '8100'],
+        ...['--disaggregation-mode', 'prefill', '--block-size', '16', '--fault', 'exit:5', '--fault', 'slow'],
+      ],
+      env: { VLLM_NIXL_SIDE_CHANNEL_HOST: '127.0.0.1', VLLM_NIXL_SIDE_CHANNEL_PORT: '5600' },
+    });
+    expect(mockerEngine.kvBlockSize(settings)).toBe(16);
+    expect(mockerEngine.ports(settings).map((wish) => wish.purpose)).toEqual(['http', 'sideChannel']);
+  });
+
+  it('needs none when aggregated, and takes the lease of the recipe', () => {
+    const aggregated = mockerEngine.launch(worker({ role: 'aggregated' }), placement);
+    expect(aggregated.env).toEqual({});
+    expect(aggregated.argv).toContain('agg');
+    const leased = worker({ kvTransfer: { connector: 'nixl', lease: 1_500, loadFailurePolicy: 'fail' } });
+    expect(mockerEngine.launch(leased, placement).argv.join(' ')).toContain('--kv-lease-duration 1.5');
+  });
+
+  it.each([
+    [{ 'max-num-seq': 1 }, 'the mocker has no flag `max-num-seq`; did you mean `max-num-seqs`?'],
+    [{ max_num_seqs: 0 }, 'expected a whole number of at least 1'],
+    [{ 'speedup-ratio': 'fast' }, 'expected a number of at least 0'],
+    [{ fault: 3 }, 'expected text, or a list of texts'],
+    [{ 'http-port': 1 }, '`http-port` cannot be set here: the plan assigns it; use `port` of the worker group'],
+  ])('refuses %j', (args, message) => {
+    expect(mockerEngine.check(worker({ args })).problems.map((problem) => problem.message)).toEqual([message]);
+  });
+
+  it('lists all flags when none is near, and refuses its own variables', () => {
+    const [problem] = mockerEngine.check(worker({ args: { zzz: 1 } })).problems;
+    expect(problem?.message).toMatch(/^the mocker has no flag `zzz`; known are block-size, /);
+    const { problems } = mockerEngine.check(worker({ env: { VLLM_NIXL_SIDE_CHANNEL_PORT: '1' } }));
+    expect(problems[0]?.path).toEqual(['workers', 'prefill', 'env', 'VLLM_NIXL_SIDE_CHANNEL_PORT']);
+  });
+
+  it('knows a taken port by its output', () => {
+    const lines = ['Error: listen EADDRINUSE: address already in use 127.0.0.1:8100'];
+    expect(diagnose(mockerEngine, lines)?.code).toBe('PORT_IN_USE');
+    expect(diagnose(mockerEngine, ['all is well'])).toBeUndefined();
+  });
+});
