@@ -19,8 +19,10 @@ export interface CompletionRequest {
   returnTokenIds: boolean;
   /** Alternatives to list with each token; −1 for no log probabilities. */
   logprobs: number;
-  kvTransferParams: Record<string, unknown> | undefined;
 }
+
+/** As vLLM limits it. */
+const MAX_CHOICES = 16_384;
 
 type Body = Record<string, unknown>;
 
@@ -47,8 +49,7 @@ export function parseCompletionRequest(
 ): CompletionRequest {
   const body = asObject(value);
   checkModel(body, options);
-  const kvTransferParams = optionalObject(body, 'kv_transfer_params');
-  const prompts = kind === 'chat' ? [chatPrompt(body, kvTransferParams)] : textPrompts(body);
+  const prompts = kind === 'chat' ? [chatPrompt(body)] : textPrompts(body);
   const limit =
     (kind === 'chat' ? integer(body, 'max_completion_tokens', 1) : undefined) ?? integer(body, 'max_tokens', 1);
   const streamOptions = optionalObject(body, 'stream_options');
@@ -63,7 +64,7 @@ export function parseCompletionRequest(
   return {
     kind,
     prompts,
-    n: integer(body, 'n', 1) ?? 1,
+    n: choicesPerPrompt(body),
     maxTokens,
     minTokens,
     stop: stopStrings(body['stop']),
@@ -73,7 +74,6 @@ export function parseCompletionRequest(
     includeUsage: streamOptions?.['include_usage'] === true,
     returnTokenIds: body['return_token_ids'] === true,
     logprobs: requestedLogprobs(kind, body),
-    kvTransferParams,
   };
 }
 
@@ -96,7 +96,8 @@ function outputLimit(promptTokens: number, limit: number | undefined, options: M
   return limit;
 }
 
-function chatPrompt(body: Body, params: Record<string, unknown> | undefined): Uint32Array {
+function chatPrompt(body: Body): Uint32Array {
+  const params = optionalObject(body, 'kv_transfer_params');
   // The tokens of leg 1, passed on by a router: no need to render and encode again.
   const known = tokenList(params?.['prompt_token_ids'], 'kv_transfer_params.prompt_token_ids');
   if (known && known.length > 0) return Uint32Array.from(known);
@@ -165,6 +166,12 @@ function optionalObject(body: Body, field: string): Record<string, unknown> | un
     throw invalidField(field, 'Input should be a valid dictionary', 'dict_type');
   }
   return value as Record<string, unknown>;
+}
+
+function choicesPerPrompt(body: Body): number {
+  const n = integer(body, 'n', 1) ?? 1;
+  if (n > MAX_CHOICES) throw badRequest(`n must be at most ${MAX_CHOICES}, got ${n}.`, 'n');
+  return n;
 }
 
 function stopStrings(value: unknown): string[] {

@@ -22,8 +22,9 @@ export async function handleCompletion(
   if (load.arrived === findFault(options.faults, 'crash-on-request')?.request) {
     process.kill(process.pid, 'SIGKILL');
   }
-  const request = parseCompletionRequest(kind, await readJsonBody(incoming), options);
-  const direction = readDirection(worker, request);
+  const body = await readJsonBody(incoming);
+  const direction = readDirection(worker, body);
+  const request = parseOrRelease(worker, kind, body, direction);
   const id = requestId(incoming);
   response.setHeader('X-Request-Id', id);
   const context: AnswerContext = {
@@ -66,13 +67,28 @@ function start(worker: Worker, request: CompletionRequest, direction: KvDirectio
   for (const generation of answer.generations) engine.submit(generation);
 }
 
-function readDirection({ options, log }: Worker, request: CompletionRequest): KvDirection {
+function readDirection({ options, log }: Worker, body: unknown): KvDirection {
   if (options.disaggregationMode === 'agg') return { kind: 'none' };
-  const direction = readKvTransferParams(request.kvTransferParams);
+  const direction = readKvTransferParams(body);
   if (direction.kind === 'invalid') {
     log.warn('Got invalid KVTransferParams. This request will not utilize KVTransfer');
   }
   return direction;
+}
+
+/** A leg 2 that is refused leaves blocks behind that nobody will read: their holder is told. */
+function parseOrRelease(
+  worker: Worker,
+  kind: 'chat' | 'text',
+  body: unknown,
+  direction: KvDirection,
+): CompletionRequest {
+  try {
+    return parseCompletionRequest(kind, body, worker.options);
+  } catch (error) {
+    if (direction.kind === 'consume') worker.releaseRemote(direction.remote);
+    throw error;
+  }
 }
 
 function requestId(incoming: IncomingMessage): string {

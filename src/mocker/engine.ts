@@ -5,13 +5,23 @@ import type { Generation, GenerationListener } from './generation.ts';
 import type { FinishReason, MockerMetrics } from './metrics.ts';
 import { SCHEDULING_SLACK_MS, StepClock } from './step-clock.ts';
 
+/** What a worker does about KV cache on other workers. */
+export interface KvConnector {
+  /** A generation for leg 2 waits for its turn: the holder must know that it is still wanted. */
+  queued(generation: Generation): void;
+  /** It has blocks now. Fetch, then tell the scheduler `loaded` or `loadFailed`. */
+  load(generation: Generation): void;
+  /** It ended before its turn came: the holder may free the blocks. */
+  unwanted(generation: Generation): void;
+  /** A generation for leg 1 has ended well: the scheduler holds its blocks now. */
+  hold(generation: Generation): void;
+}
+
 export interface EngineOptions {
   scheduler: Scheduler<Generation>;
   metrics: MockerMetrics;
-  /** Fetches the KV cache of a generation that is `loading`; resolves when it is settled with `loaded` or `loadFailed`. */
-  load(generation: Generation): void;
-  /** A `produce` generation has ended well: its blocks are held now. */
-  hold(generation: Generation): void;
+  /** Hands KV cache over to and from other workers; null for a worker that does not. */
+  connector: KvConnector | null;
   /** Fail a generation after so many tokens; null for never. */
   errorAfterTokens: number | null;
   /** Stops the clock for good. */
@@ -72,13 +82,14 @@ export class Engine {
       owner: generation,
     });
     this.#live.add(generation);
+    if (direction.kind === 'consume') this.#options.connector?.queued(generation);
     this.wake();
   }
 
   /** Nobody waits for it any more: frees its blocks at once and tells nobody. */
   abandon(generation: Generation): void {
     if (!this.#live.delete(generation)) return;
-    this.scheduler.abort(generation.request!);
+    this.#drop(generation);
     this.#metrics.countFinish('abort');
     this.wake();
   }
@@ -86,7 +97,7 @@ export class Engine {
   /** Ends it with an error. */
   fail(generation: Generation): void {
     if (!this.#live.delete(generation)) return;
-    this.scheduler.abort(generation.request!);
+    this.#drop(generation);
     this.#metrics.countFinish('error');
     generation.options.listener.onFailure(generation);
     generation.options.listener.flush();
@@ -102,7 +113,7 @@ export class Engine {
   abortAll(): void {
     for (const generation of [...this.#live]) {
       this.#live.delete(generation);
-      this.scheduler.abort(generation.request!);
+      this.#drop(generation);
       this.#end(generation, 'abort');
     }
   }
@@ -153,7 +164,7 @@ export class Engine {
     this.#woken = false;
     if (!this.scheduler.hasWork) return false;
     const step = this.scheduler.begin();
-    for (const request of step.loading) this.#options.load(request.owner);
+    for (const request of step.loading) this.#options.connector?.load(request.owner);
     if (step.durationMs === 0) return false;
     const now = performance.now();
     for (const request of step.admitted) {
@@ -187,7 +198,7 @@ export class Engine {
     this.#live.delete(generation);
     const request = generation.request!;
     this.scheduler.stop(request);
-    if (request.state === 'held') this.#options.hold(generation);
+    if (request.state === 'held') this.#options.connector?.hold(generation);
     this.#metrics.countFinish(finish);
     this.#metrics.requestLatency.observe((now - generation.arrivedAtMs) / 1_000);
   }
@@ -201,6 +212,10 @@ export class Engine {
       metrics.timeToFirstToken.observe((now - generation.arrivedAtMs) / 1_000);
       metrics.promptTokens += request.promptTokens;
       metrics.promptTokensCached += request.cachedTokens + generation.externalTokens;
+      // A worker with a connector asks it about every prompt; those that load were counted then.
+      if (this.#options.connector && generation.options.direction.kind !== 'consume') {
+        metrics.externalQueries += request.promptTokens - request.cachedTokens;
+      }
       metrics.countPrompt('local_cache_hit', request.cachedTokens);
       metrics.countPrompt('external_kv_transfer', generation.externalTokens);
       const computed = request.promptTokens - request.cachedTokens - generation.externalTokens;
@@ -213,6 +228,14 @@ export class Engine {
     this.#metrics.countFinish(finish);
     generation.options.listener.onEnd(generation, finish);
     generation.options.listener.flush();
+  }
+
+  /** Takes it out of the scheduler, whatever it was doing. */
+  #drop(generation: Generation): void {
+    const request = generation.request!;
+    const neverLoaded = request.state === 'waiting' && request.loadsRemotely;
+    this.scheduler.abort(request);
+    if (neverLoaded) this.#options.connector?.unwanted(generation);
   }
 
   #stopTimer(): void {

@@ -23,7 +23,7 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Where JSON stopped being JSON; the engine's message names it, or means the end of the text. */
+/** Where JSON stopped being JSON, as far as the parser's message tells; else the end of the text. */
 function errorPosition(message: string, text: string): number {
   const position = /position (\d+)/.exec(message)?.[1];
   return position === undefined ? text.length : Number(position);

@@ -21,23 +21,66 @@ export interface KvReaderOptions {
   signal: AbortSignal;
 }
 
+/** As vLLM: a reader that has not read yet says so this often while the lease lasts. */
+const HEARTBEATS_PER_LEASE = 6;
+
 /** The decode side of a handover: fetches the KV cache of prompts from prefill workers. */
 export class KvReader {
   readonly #context: KvReaderOptions;
   readonly #refuses: boolean;
   readonly #lies: boolean;
+  /** Generations whose turn to load has not come. */
+  readonly #waiting = new Set<Generation>();
+  #heartbeats: NodeJS.Timeout | undefined;
 
   constructor(context: KvReaderOptions) {
     this.#context = context;
     this.#refuses = context.options.faults.some((fault) => fault.kind === 'refuse-transfer');
     this.#lies = context.options.faults.some((fault) => fault.kind === 'lie-about-transfer');
+    context.signal.addEventListener('abort', () => clearInterval(this.#heartbeats), { once: true });
+  }
+
+  /** Keeps the blocks of a waiting generation alive at their holder until its turn comes. */
+  queued(generation: Generation): void {
+    this.#waiting.add(generation);
+    this.#heartbeats ??= setInterval(() => this.#beat(), this.#context.options.kvLeaseMs / HEARTBEATS_PER_LEASE);
+  }
+
+  /** Nobody wants the blocks any more. */
+  unwanted(generation: Generation): void {
+    this.#waiting.delete(generation);
+    const { direction } = generation.options;
+    if (direction.kind === 'consume') this.release(direction.remote);
+  }
+
+  /** Lets the holder free blocks that were never read. */
+  release(remote: RemotePrefill): void {
+    void this.#tell(remote, (pull) => pull.done());
   }
 
   /** Fetches for a `loading` generation and settles it with the scheduler. */
   load(generation: Generation): void {
     const { direction } = generation.options;
     if (direction.kind !== 'consume') throw new Error('only leg 2 loads');
+    this.#waiting.delete(generation);
     void this.#transfer(generation, direction.remote);
+  }
+
+  #beat(): void {
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#heartbeats);
+      this.#heartbeats = undefined;
+    }
+    for (const { options } of this.#waiting) {
+      if (options.direction.kind === 'consume') void this.#tell(options.direction.remote, (pull) => pull.heartbeat());
+    }
+  }
+
+  async #tell(remote: RemotePrefill, say: (pull: KvPull) => Promise<void>): Promise<void> {
+    using pull = new KvPull(remote, this.#context.signal);
+    await say(pull).catch(() => {
+      if (!this.#context.signal.aborted) this.#context.metrics.failedNotifications += 1;
+    });
   }
 
   async #transfer(generation: Generation, remote: RemotePrefill): Promise<void> {

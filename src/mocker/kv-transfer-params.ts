@@ -38,9 +38,10 @@ export type KvDirection =
   /** Leg 2 with keys missing or of the wrong type: vLLM warns and computes the prompt itself. */
   | { kind: 'invalid' };
 
-/** Reads the parameters a client sent. */
-export function readKvTransferParams(params: Record<string, unknown> | undefined): KvDirection {
-  if (!params) return { kind: 'none' };
+/** Reads the parameters in a request's body. */
+export function readKvTransferParams(body: unknown): KvDirection {
+  const params = isObject(body) ? body['kv_transfer_params'] : undefined;
+  if (!isObject(params)) return { kind: 'none' };
   if (params['do_remote_decode'] === true) return { kind: 'produce' };
   if (params['do_remote_prefill'] !== true) return { kind: 'none' };
   const {
@@ -60,6 +61,10 @@ export function readKvTransferParams(params: Record<string, unknown> | undefined
     port < 65_536 &&
     isBlockIds(blockIds);
   return valid ? { kind: 'consume', remote: { engineId, requestId, host, port, blockIds } } : { kind: 'invalid' };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isBlockIds(value: unknown): value is number[][] {

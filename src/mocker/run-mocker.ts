@@ -11,6 +11,7 @@ import type { Generation } from './generation.ts';
 import { closeHttp, listenHttp } from './http-server.ts';
 import { KvHolder } from './kv-holder.ts';
 import { KvReader } from './kv-reader.ts';
+import type { RemotePrefill } from './kv-transfer-params.ts';
 import { MockerMetrics } from './metrics.ts';
 import type { MockerOptions } from './options.ts';
 import { listenSideChannel } from './side-channel-server.ts';
@@ -99,8 +100,15 @@ async function startEngine(
   const engine: Engine = new Engine({
     scheduler,
     metrics,
-    load: (generation) => reader.load(generation),
-    hold: (generation) => holder.hold(generation),
+    connector:
+      options.disaggregationMode === 'agg'
+        ? null
+        : {
+            queued: (generation) => reader.queued(generation),
+            load: (generation) => reader.load(generation),
+            unwanted: (generation) => reader.unwanted(generation),
+            hold: (generation) => holder.hold(generation),
+          },
     errorAfterTokens: findFault(options.faults, 'error-after-tokens')?.tokens ?? null,
     signal: closed,
   });
@@ -110,7 +118,8 @@ async function startEngine(
   const gib = (tokens * options.kvBytesPerToken) / 1024 ** 3;
   log.info(`Available KV cache memory: ${gib.toFixed(2)} GiB`);
   log.info(`GPU KV cache size: ${tokens.toLocaleString('en-US')} tokens`);
-  return { worker: { options, engine, metrics, log, load: { arrived: 0, active: 0 } }, holder };
+  const releaseRemote = (remote: RemotePrefill) => reader.release(remote);
+  return { worker: { options, engine, metrics, log, releaseRemote, load: { arrived: 0, active: 0 } }, holder };
 }
 
 function checkConfiguration(options: MockerOptions): void {

@@ -1,5 +1,6 @@
 import type { Engine } from './engine.ts';
 import type { EngineLog } from './engine-log.ts';
+import type { RemotePrefill } from './kv-transfer-params.ts';
 import type { MockerMetrics } from './metrics.ts';
 import type { MockerOptions } from './options.ts';
 
@@ -9,6 +10,8 @@ export interface Worker {
   engine: Engine;
   metrics: MockerMetrics;
   log: EngineLog;
+  /** Tells a prefill worker that its blocks will not be read. */
+  releaseRemote(remote: RemotePrefill): void;
   /** Completion requests that have arrived, and those being answered. */
   load: { arrived: number; active: number };
 }
