@@ -173,6 +173,8 @@ class Agent {
     this.#handle(peer, 'settle', ({ generation }) =>
       this.#step('settle', () => this.#settle(generation)).then(() => null),
     );
+    this.#handle(peer, 'drain', ({ name }) => this.#gang.drain(name).then(() => null));
+    this.#handle(peer, 'restart', ({ name }) => this.#gang.restart(name).then(() => null));
     this.#handle(peer, 'undo', () => this.#gang.undo('the controller takes the start back').then(() => null));
     this.#handle(peer, 'stop', async ({ force }) => ({ leftPids: await this.#gang.stop(force) }));
     this.#handle(peer, 'leave', () => {

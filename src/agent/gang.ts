@@ -138,6 +138,31 @@ export class Gang {
     this.#context.changed();
   }
 
+  /**
+   * Takes one process out of service without losing a request: withdrawn, frontends have let go of it, nothing in flight, then
+   * SIGTERM. It stays down until `restart`.
+   */
+  async drain(name: string): Promise<void> {
+    const process = this.#process(name);
+    const { drain, role } = process.spec;
+    this.#context.journal.writeProcesses(new Map([[name, { wanted: false }]]));
+    if (role === 'frontend') {
+      await this.#publication.withdraw(name);
+      await process.stop(drain.inFlightMs + drain.killAfterMs); // it finishes its streams on SIGTERM
+      return;
+    }
+    process.markDraining('its requests in flight');
+    await this.#publication.drain(process.spec, drain.inFlightMs);
+    await process.stop(drain.killAfterMs);
+  }
+
+  /** Drains one process and starts it anew. Resolves when it is ready again. */
+  async restart(name: string): Promise<void> {
+    await this.drain(name);
+    await this.#process(name).startAgain();
+    await this.#process(name).whenReady();
+  }
+
   /** Takes back an uncommitted start, at once. Needs no disk. */
   async undo(reason: string): Promise<number[]> {
     this.#context.events.write('undo', reason);

@@ -12,6 +12,7 @@ import { runCheck } from '../supervise/probes.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { AgentJournal, JournalProcess } from './agent-journal.ts';
+import { explainExit } from './explain-exit.ts';
 import { awaitReadiness } from './readiness.ts';
 
 /**
@@ -149,6 +150,15 @@ export class SupervisedProcess {
     this.#set('exited', null);
   }
 
+  /** Starts it again after a `stop`, or after its restarts were spent. */
+  async startAgain(): Promise<void> {
+    if (this.running) return;
+    const next = { ...this.nextIncarnation(), wanted: true, attempt: 0 };
+    this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
+    await this.spawn();
+    this.launch();
+  }
+
   snapshot(): ProcessSnapshot {
     const entry = this.#context.journal.process(this.spec.name);
     return {
@@ -238,9 +248,7 @@ export class SupervisedProcess {
     this.#context.onGone(this);
     if (!this.#context.mayRestart()) {
       this.#recordExit(exit, how, lines);
-      this.#failure ??= new DynamoError('EXITED_EARLY', `${this.spec.name} ended while starting: ${how}`, {
-        details: lines,
-      });
+      this.#failure ??= explainExit(this.spec, how, lines);
       this.#context.events.write('exited', this.#failure.message, this.spec.name);
       this.#set('failed', null);
       return;

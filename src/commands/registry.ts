@@ -2,12 +2,14 @@ import { agentCommand } from './agent.ts';
 import { benchCommand } from './bench.ts';
 import type { CommandEntry } from './command.ts';
 import { controllerCommand } from './controller.ts';
+import { drainCommand } from './drain.ts';
 import { frontendCommand } from './frontend.ts';
 import { logsCommand } from './logs.ts';
 import { lsCommand } from './ls.ts';
 import { mockerCommand } from './mocker.ts';
 import { planCommand } from './plan.ts';
 import { recipeCommand } from './recipe.ts';
+import { restartCommand } from './restart.ts';
 import { serveCommand } from './serve.ts';
 import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
@@ -19,13 +21,15 @@ export const COMMANDS: readonly CommandEntry[] = [
   statusCommand,
   logsCommand,
   lsCommand,
+  restartCommand,
+  drainCommand,
   stopCommand,
   smokeCommand,
-  agentCommand,
-  controllerCommand,
+  benchCommand,
   planCommand,
+  recipeCommand,
   frontendCommand,
   mockerCommand,
-  recipeCommand,
-  benchCommand,
+  controllerCommand,
+  agentCommand,
 ];

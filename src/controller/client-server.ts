@@ -16,6 +16,8 @@ export interface ClientServerHooks {
   recipeHash(): string;
   snapshot(): DeploymentSnapshot;
   stop(force: boolean): Promise<number[]>;
+  /** One process; throws `USAGE` when the plan has none of that name. */
+  act(action: 'drain' | 'restart', name: string): Promise<void>;
   /** The deployment is tied to its clients, and the last such client has gone. */
   onEphemeralGone(): void;
 }
@@ -54,6 +56,8 @@ export class ClientServer {
       };
     });
     peer.handle('snapshot', () => this.#hooks.snapshot());
+    peer.handle('drain', ({ name }) => this.#hooks.act('drain', name).then(() => null));
+    peer.handle('restart', ({ name }) => this.#hooks.act('restart', name).then(() => null));
     peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
     peer.listen();
   }

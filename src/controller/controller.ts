@@ -83,6 +83,7 @@ class Controller {
       recipeHash: () => this.#record?.recipeHash ?? '',
       snapshot: () => this.#snapshot(),
       stop: (force) => this.#stop(force),
+      act: (action, name) => this.#act(action, name),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
   }
@@ -259,6 +260,20 @@ class Controller {
     this.#setPhase('failed', failure);
     this.#clients.flush();
     this.#ended.abort();
+  }
+
+  async #act(action: 'drain' | 'restart', name: string): Promise<void> {
+    const spec = this.#current.plan.processes.find((process) => process.name === name);
+    if (!spec) {
+      const names = this.#current.plan.processes.map((process) => process.name).join(', ');
+      throw new DynamoError('USAGE', `there is no process ${name}`, { hint: `There are ${names}.` });
+    }
+    if (this.#current.phase !== 'committed')
+      throw new DynamoError('DEPLOYMENT_BUSY', `${this.#current.name} is ${this.#current.phase}`);
+    const link = this.#links.find((candidate) => candidate.host === spec.host);
+    if (!link?.status) throw new DynamoError('HOST_UNREACHABLE', `no agent answers on ${spec.host}`);
+    this.#events.write(action, `asked to ${action} it`, name);
+    await link.request(action, { name });
   }
 
   #stop(force: boolean): Promise<number[]> {

@@ -40,6 +40,10 @@ export type AgentMethods = {
   publish: { params: Record<string, never>; result: null };
   /** The commit record exists; the agent reads it itself. */
   settle: { params: { generation: number }; result: null };
+  /** Takes one process out of service without losing a request. */
+  drain: { params: { name: string }; result: null };
+  /** Drains one process and starts it anew. */
+  restart: { params: { name: string }; result: null };
   /** Takes back everything of a start that was never committed. */
   undo: { params: Record<string, never>; result: null };
   /** Ends everything in drain order; `force` skips waiting. Resolves with what could not be ended. */
@@ -90,6 +94,9 @@ export type ControllerMethods = {
     result: { pid: number; version: string; recipeHash: string; snapshot: DeploymentSnapshot };
   };
   snapshot: { params: Record<string, never>; result: DeploymentSnapshot };
+  /** `drain` takes a process out of service, `restart` brings it back as a new incarnation; nothing in flight is lost. */
+  drain: { params: { name: string }; result: null };
+  restart: { params: { name: string }; result: null };
   /** Resolves when nothing is left; `force` skips draining. */
   stop: { params: { force: boolean }; result: { leftPids: number[] } };
 };

@@ -4,7 +4,14 @@ import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
 import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
-import { SIDE_CHANNEL_FROM, SIDE_CHANNEL_HOST, SIDE_CHANNEL_PORT, WORKER_PORT_FROM } from '../worker-ports.ts';
+import {
+  KEEP_ALIVE,
+  KEEP_ALIVE_SECONDS,
+  SIDE_CHANNEL_FROM,
+  SIDE_CHANNEL_HOST,
+  SIDE_CHANNEL_PORT,
+  WORKER_PORT_FROM,
+} from '../worker-settings.ts';
 import { MOCKER_FLAGS, MOCKER_RESERVED, type MockerFlagKind } from './mocker-flags.ts';
 
 const DEFAULT_BLOCK_SIZE = 64;
@@ -48,7 +55,7 @@ export const mockerEngine: Engine = {
   kvBlockSize: blockSize,
   failures: [
     {
-      pattern: /EADDRINUSE/,
+      pattern: /EADDRINUSE|address already in use/,
       code: 'PORT_IN_USE',
       cause: 'its port was taken between planning and starting',
       fix: 'Start again, or free the port.',
@@ -57,30 +64,28 @@ export const mockerEngine: Engine = {
 };
 
 function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
-  const prefix = worker.command ?? placement.selfCommand;
-  const lease = worker.kvTransfer.lease;
   const argv = [
-    ...prefix,
+    ...(worker.command ?? placement.selfCommand),
     'mocker',
-    '--model-name',
-    worker.servedModelName,
-    '--http-host',
-    placement.address,
-    '--http-port',
-    String(placement.ports['http']),
-    '--disaggregation-mode',
-    MODE[worker.role],
-    '--block-size',
-    String(blockSize(worker)),
-    ...(transfers(worker) && lease !== undefined ? ['--kv-lease-duration', String(lease / 1_000)] : []),
-    ...formatArgs(withoutBlockSize(worker.args), { lists: 'repeat' }),
+    ...['--model-name', worker.servedModelName],
+    ...['--http-host', placement.address, '--http-port', String(placement.ports['http'])],
+    ...['--disaggregation-mode', MODE[worker.role]],
+    ...['--block-size', String(blockSize(worker))],
+    ...(transfers(worker) ? transferArgs(worker) : []),
+    ...formatArgs(otherArgs(worker.args), { lists: 'repeat' }),
   ];
-  if (!transfers(worker)) return { argv, env: { ...worker.env }, reasons: [] };
-  const sideChannel = {
-    [SIDE_CHANNEL_HOST]: placement.address,
-    [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
-  };
-  return { argv, env: { ...sideChannel, ...worker.env }, reasons: [] };
+  const sideChannel = transfers(worker)
+    ? { [SIDE_CHANNEL_HOST]: placement.address, [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']) }
+    : {};
+  return { argv, env: { [KEEP_ALIVE]: KEEP_ALIVE_SECONDS, ...sideChannel, ...worker.env }, reasons: [] };
+}
+
+function transferArgs({ role, kvTransfer }: WorkerSettings): string[] {
+  const { lease, loadFailurePolicy } = kvTransfer;
+  return [
+    ...(lease === undefined ? [] : ['--kv-lease-duration', String(lease / 1_000)]),
+    ...(role === 'decode' ? ['--kv-load-failure-policy', loadFailurePolicy] : []),
+  ];
 }
 
 const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';
@@ -89,8 +94,13 @@ function blockSize(worker: WorkerSettings): number {
   return argNumber(worker.args, 'block-size', DEFAULT_BLOCK_SIZE);
 }
 
-function withoutBlockSize(args: WorkerSettings['args']): WorkerSettings['args'] {
-  return Object.fromEntries(Object.entries(args).filter(([name]) => flagName(name) !== 'block-size'));
+/** Without what is written anyway: the block size, and switches that are on. */
+function otherArgs(args: WorkerSettings['args']): WorkerSettings['args'] {
+  const others = Object.entries(args).filter(([name, value]) => {
+    const flag = flagName(name);
+    return flag !== 'block-size' && !(MOCKER_FLAGS[flag] === 'switch' && value === true);
+  });
+  return Object.fromEntries(others);
 }
 
 function checkFlags(worker: WorkerSettings): RecipeIssue[] {
@@ -115,7 +125,9 @@ function misfit(kind: MockerFlagKind, value: EngineArgValue): string | undefined
     const items = Array.isArray(value) ? value : [value];
     return items.every((item) => typeof item === 'string') ? undefined : 'text, or a list of texts';
   }
+  if (kind === 'switch') return typeof value === 'boolean' ? undefined : 'true or false';
   if (kind === 'number') return typeof value === 'number' && value >= 0 ? undefined : 'a number of at least 0';
-  const least = kind === 'positive' ? 1 : 0;
+  if (kind === 'above-zero') return typeof value === 'number' && value > 0 ? undefined : 'a number above 0';
+  const least = kind === 'count' ? 1 : 0;
   return Number.isSafeInteger(value) && Number(value) >= least ? undefined : `a whole number of at least ${least}`;
 }

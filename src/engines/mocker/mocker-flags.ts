@@ -1,18 +1,22 @@
-/** What a flag of `dynamo mocker` takes. */
-export type MockerFlagKind = 'whole' | 'number' | 'positive' | 'texts';
+/** What a flag of `dynamo mocker` takes. A switch is on unless it is `false`. */
+export type MockerFlagKind = 'whole' | 'count' | 'number' | 'above-zero' | 'switch' | 'texts';
 
 /** Flags of `dynamo mocker` that a recipe may set. */
 export const MOCKER_FLAGS: Readonly<Record<string, MockerFlagKind>> = {
-  'block-size': 'positive',
-  'num-gpu-blocks-override': 'positive',
-  'max-num-seqs': 'positive',
-  'max-num-batched-tokens': 'positive',
-  'max-model-len': 'positive',
-  'speedup-ratio': 'number',
-  'decode-speedup-ratio': 'number',
+  'block-size': 'count',
+  'num-gpu-blocks-override': 'count',
+  'max-num-seqs': 'count',
+  'max-num-batched-tokens': 'count',
+  'max-model-len': 'count',
+  'enable-prefix-caching': 'switch',
+  'enable-chunked-prefill': 'switch',
+  'default-max-tokens': 'count',
+  'speedup-ratio': 'above-zero',
+  'decode-speedup-ratio': 'above-zero',
   'kv-transfer-bandwidth': 'number',
-  'kv-bytes-per-token': 'positive',
+  'kv-bytes-per-token': 'count',
   'startup-time': 'number',
+  'shutdown-timeout': 'number',
   seed: 'whole',
   fault: 'texts',
 };
@@ -24,4 +28,5 @@ export const MOCKER_RESERVED: Readonly<Record<string, string>> = {
   'http-port': 'the plan assigns it; use `port` of the worker group',
   'disaggregation-mode': 'it follows from the role under `workers`',
   'kv-lease-duration': 'it belongs to both sides; use `kvTransfer.lease`',
+  'kv-load-failure-policy': 'it belongs to the hand-over; use `kvTransfer.loadFailurePolicy`',
 };

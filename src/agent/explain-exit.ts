@@ -1,0 +1,27 @@
+import { DynamoError, ERRORS, type ErrorCode } from '../base/errors.ts';
+import { diagnose } from '../engines/engine.ts';
+import { engineNamed } from '../engines/find-engine.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+
+/** Makes the error of a process that ended while starting: how it ended, the known cause if its output shows one, its last lines. */
+export function explainExit(spec: ProcessSpec, how: string, lines: readonly string[]): DynamoError {
+  const ended = `${spec.name} ended while starting: ${how}`;
+  const engine = engineNamed(spec.engine);
+  const known = engine && diagnose(engine, lines);
+  const code = known?.code ?? ownErrorCode(lines) ?? 'EXITED_EARLY';
+  const ports = Object.values(spec.ports).join(', ');
+  const cause = code === 'PORT_IN_USE' ? `port ${ports} was taken in the meantime` : known?.cause;
+  return new DynamoError(code, cause ? `${ended}: ${cause}` : ended, {
+    details: lines,
+    ...(known ? { hint: known.fix } : {}),
+  });
+}
+
+/** Dynamo's own processes end with `error: … [CODE]`. */
+function ownErrorCode(lines: readonly string[]): ErrorCode | undefined {
+  for (const line of lines) {
+    const code = /^error: .* \[([A-Z_]+)\]$/.exec(line)?.[1];
+    if (code && code in ERRORS) return code as ErrorCode;
+  }
+  return undefined;
+}

@@ -1,0 +1,17 @@
+import type { CommandEntry } from './command.ts';
+
+export const drainCommand: CommandEntry = {
+  name: 'drain',
+  summary: 'Take a process out of service without losing a request; `restart` brings it back',
+  example: ['dynamo drain decode-1'],
+  define(command) {
+    command
+      .argument('<process...>', 'names of processes, as `dynamo status` shows them')
+      .option('--deployment <name>', 'name of the deployment (default: the only one that runs)')
+      .option('--json', 'print the result as JSON')
+      .action(async (processes: string[], flags: { deployment?: string; json?: boolean }) => {
+        const { runProcessAction } = await import('./process-action.ts');
+        await runProcessAction('drain', processes, flags);
+      });
+  },
+};
