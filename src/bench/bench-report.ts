@@ -114,10 +114,12 @@ function findWarnings(report: BenchReport): string[] {
   const answered = value('request_count');
   if (answered === 0) warnings.push('No request was answered: there is nothing to measure.');
   if (facts.failedWarmups > 0) warnings.push(`${facts.failedWarmups} warm-up requests failed.`);
-  if (facts.clientLoad.saturated)
+  if (facts.clientLoad.saturated) {
+    const { eventLoopUtilization, cpuCores } = facts.clientLoad;
     warnings.push(
-      `The client was busy ${Math.round(facts.clientLoad.eventLoopUtilization * 100)} % of the time: it, not the server, may have set the pace.`,
+      `The client was busy ${Math.round(eventLoopUtilization * 100)} % of the time on ${cpuCores.toFixed(2)} cores: it, or a lack of cores for it, may have set the pace, not the server.`,
     );
+  }
   if (report.degraded)
     warnings.push('Degraded: p99 of the send lag is over 500 ms, so the load was lighter than asked for.');
   if (report.resentRequests > 0)

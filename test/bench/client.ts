@@ -17,10 +17,16 @@ export const scenario: Scenario = {
   title: '`dynamo bench` itself: what it costs, and how near it comes to a known truth',
   async run({ say, quick }) {
     const figures: Figure[] = [];
-    await using fast = startScript('fake-upstream.ts', EVENTS);
+    await using fast = startScript(new URL('./support/fake-upstream.ts', import.meta.url), EVENTS);
     const fastPort = await fast.line((line) => Number(line) || undefined);
     const requests = quick ? 500 : 4_000;
-    await using generator = startScript('load.ts', fastPort, 32, requests, 'stream');
+    await using generator = startScript(
+      new URL('./support/load.ts', import.meta.url),
+      fastPort,
+      32,
+      requests,
+      'stream',
+    );
     const lean = await generator.line((line) => JSON.parse(line) as { cpu: number }, 120_000);
     await drive(fastPort, 32, requests / 4, EVENTS);
     const before = process.cpuUsage();
@@ -35,7 +41,12 @@ export const scenario: Scenario = {
       against: 'a load generator that parses nothing',
     });
     say('paced server');
-    await using paced = startScript('paced-upstream.ts', TTFT_MS, ITL_MS, PACED_EVENTS);
+    await using paced = startScript(
+      new URL('./support/paced-upstream.ts', import.meta.url),
+      TTFT_MS,
+      ITL_MS,
+      PACED_EVENTS,
+    );
     const pacedPort = await paced.line((line) => Number(line) || undefined);
     const truth = async () =>
       (await (await fetch(`http://127.0.0.1:${pacedPort}/`)).json()) as { ttftMs: number; itlMs: number };

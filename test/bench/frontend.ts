@@ -12,10 +12,10 @@ const DEPLOYMENT = 'bench';
 
 /** What is measured through each path. */
 const LOADS = [
-  { kind: 'whole', requests: 8_000, per: 1_000, unit: 'CPU s per 1k requests', label: 'tiny requests, not streamed' },
+  { kind: 'whole', requests: 4_000, per: 1_000, unit: 'CPU s per 1k requests', label: 'tiny requests, not streamed' },
   {
     kind: 'stream',
-    requests: 2_000,
+    requests: 1_000,
     per: 1_000_000 / EVENTS,
     unit: 'CPU s per 1M events',
     label: `streams of ${EVENTS} events`,
@@ -43,9 +43,9 @@ export const scenario: Scenario = {
   title: 'Frontend: CPU against a bare pipe and against sending directly',
   async run(context) {
     if (!hasProc) return { skipped: 'needs /proc (Linux)' };
-    await using upstream = startScript('fake-upstream.ts', EVENTS);
+    await using upstream = startScript(new URL('./support/fake-upstream.ts', import.meta.url), EVENTS);
     const upstreamPort = await portOf(upstream);
-    await using pipe = startScript('pipe-proxy.ts', upstreamPort);
+    await using pipe = startScript(new URL('./support/pipe-proxy.ts', import.meta.url), upstreamPort);
     await using roundRobin = await startFrontend(context, upstreamPort, 'round-robin');
     await using kv = await startFrontend(context, upstreamPort, 'kv');
     const ways: Way[] = [
@@ -96,7 +96,7 @@ async function sampleAll(
   const requests = context.quick ? load.requests / 10 : load.requests;
   for (const way of ways) await sampleOnce(load, way, upstreamPid, requests / 4);
   const rounds: Sample[][] = [];
-  for (let round = 0; round < (context.quick ? 1 : 5); round += 1) {
+  for (let round = 0; round < (context.quick ? 1 : 3); round += 1) {
     const samples: Sample[] = [];
     for (const way of ways) samples.push(await sampleOnce(load, way, upstreamPid, requests));
     rounds.push(samples);
@@ -112,7 +112,13 @@ async function sampleAll(
 async function sampleOnce(load: Load, way: Way, upstreamPid: number, requests: number): Promise<Sample> {
   const pids = { proxy: way.pid, upstream: upstreamPid };
   const before = { proxy: pids.proxy === null ? 0 : cpuSeconds(pids.proxy), upstream: cpuSeconds(upstreamPid) };
-  await using generator = startScript('load.ts', way.port, CONNECTIONS, requests, load.kind);
+  await using generator = startScript(
+    new URL('./support/load.ts', import.meta.url),
+    way.port,
+    CONNECTIONS,
+    requests,
+    load.kind,
+  );
   const { seconds, cpu } = await generator.line(
     (line) => JSON.parse(line) as { seconds: number; cpu: number },
     300_000,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import path from 'node:path';
 import readline from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 /** A process of a scenario; ended when the scenario ends. */
 export interface Child extends AsyncDisposable {
@@ -12,9 +12,9 @@ export interface Child extends AsyncDisposable {
   stderr(): string;
 }
 
-/** Runs a TypeScript file of test/bench/support as a process of its own. */
-export function startScript(file: string, ...args: (string | number)[]): Child {
-  return startChild(process.execPath, [path.join(import.meta.dirname, file), ...args.map(String)]);
+/** Runs a TypeScript file as a process of its own. */
+export function startScript(file: URL, ...args: (string | number)[]): Child {
+  return startChild(process.execPath, [fileURLToPath(file), ...args.map(String)]);
 }
 
 export function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Child {
