@@ -2,12 +2,17 @@ import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { Engine, EngineFindings, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
-import { SIDE_CHANNEL_FROM, SIDE_CHANNEL_HOST, SIDE_CHANNEL_PORT, WORKER_PORT_FROM } from '../worker-ports.ts';
+import {
+  KEEP_ALIVE,
+  KEEP_ALIVE_SECONDS,
+  SIDE_CHANNEL_FROM,
+  SIDE_CHANNEL_HOST,
+  SIDE_CHANNEL_PORT,
+  WORKER_PORT_FROM,
+} from '../worker-settings.ts';
 import { VLLM_FAILURES } from './failures.ts';
 import { VLLM_RESERVED, VLLM_RESERVED_DISAGGREGATED, VLLM_RESERVED_ENV } from './reserved.ts';
 
-/** vLLM closes idle connections after 5 s by default, which races with a frontend's pool. */
-const KEEP_ALIVE_SECONDS = 75;
 /** torch.distributed's stores search upward from VLLM_PORT; instances on a host must not search in each other's range. */
 const INTERNAL_PORTS_FROM = 20_000;
 const INTERNAL_PORTS = 100;
@@ -80,7 +85,7 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
     '--enable-prompt-tokens-details',
   ];
   const env: EngineLaunch['env'] = {
-    VLLM_HTTP_TIMEOUT_KEEP_ALIVE: String(KEEP_ALIVE_SECONDS),
+    [KEEP_ALIVE]: KEEP_ALIVE_SECONDS,
     VLLM_ENGINE_READY_TIMEOUT_S: String(Math.ceil(placement.startTimeoutMs / 1_000)),
     VLLM_PORT: String(placement.ports['internal']),
   };

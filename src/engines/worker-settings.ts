@@ -5,3 +5,7 @@ export const WORKER_PORT_FROM = 8_100;
 export const SIDE_CHANNEL_FROM = 5_600;
 export const SIDE_CHANNEL_HOST = 'VLLM_NIXL_SIDE_CHANNEL_HOST';
 export const SIDE_CHANNEL_PORT = 'VLLM_NIXL_SIDE_CHANNEL_PORT';
+
+/** vLLM closes idle connections after 5 s by default, which races with a frontend's pool. */
+export const KEEP_ALIVE = 'VLLM_HTTP_TIMEOUT_KEEP_ALIVE';
+export const KEEP_ALIVE_SECONDS = '75';
