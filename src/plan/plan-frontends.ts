@@ -1,7 +1,7 @@
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PortBook } from './assign-ports.ts';
-import type { Check, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
+import type { DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
 import { bracket, drainOf, explainPort, livenessOf, restartOf } from './plan-workers.ts';
 
 const FRONTEND_PORT_FROM = 8_000;
@@ -73,10 +73,9 @@ function planFrontend(
     fixedPorts: fixed ? ['http'] : [],
     gpus: [],
     url: `http://${bracket(reachable(frontend.host))}:${port}`,
-    readiness: [
-      { kind: 'http', path: '/health' },
-      ...recipe.models.map((model): Check => ({ kind: 'model-listed', model: model.servedModelName })),
-    ],
+    // Workers appear in discovery only once every pair is proven, which is after the frontend is up: that it serves all models
+    // is checked when they have been published.
+    readiness: [{ kind: 'http', path: '/live' }],
     liveness: livenessOf(frontend.liveness, LIVENESS),
     startTimeoutMs: frontend.startTimeout,
     restart: restartOf(frontend.restart),
