@@ -1,4 +1,4 @@
-import http from 'node:http';
+import type { Server } from 'node:http';
 import { setTimeout as timer } from 'node:timers/promises';
 import { handleRequest } from './routes.ts';
 import type { Worker } from './worker.ts';
@@ -7,7 +7,9 @@ import type { Worker } from './worker.ts';
 const CLOSE_GRACE_MS = 500;
 
 /** Serves a worker's HTTP surface. Resolves once it listens; rejects when the address is taken. */
-export function listenHttp(worker: Worker): Promise<http.Server> {
+export function listenHttp(worker: Worker): Promise<Server> {
+  // An import would touch every export of node:http, among them some that load the whole fetch client.
+  const http = process.getBuiltinModule('node:http');
   const server = http.createServer((request, response) => {
     void handleRequest(worker, request, response);
   });
@@ -22,7 +24,7 @@ export function listenHttp(worker: Worker): Promise<http.Server> {
 }
 
 /** Refuses new connections, lets answers in progress reach their clients for a moment, then closes everything. */
-export async function closeHttp(server: http.Server): Promise<void> {
+export async function closeHttp(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const end = performance.now() + CLOSE_GRACE_MS;
   let open = true;

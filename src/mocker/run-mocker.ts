@@ -117,7 +117,7 @@ async function startEngine(
   const tokens = options.totalBlocks * options.blockSize;
   const gib = (tokens * options.kvBytesPerToken) / 1024 ** 3;
   log.info(`Available KV cache memory: ${gib.toFixed(2)} GiB`);
-  log.info(`GPU KV cache size: ${tokens.toLocaleString('en-US')} tokens`);
+  log.info(`GPU KV cache size: ${withCommas(tokens)} tokens`);
   const releaseRemote = (remote: RemotePrefill) => reader.release(remote);
   return { worker: { options, engine, metrics, log, releaseRemote, load: { arrived: 0, active: 0 } }, holder };
 }
@@ -211,6 +211,11 @@ function describeFailure(error: unknown, options: MockerOptions): string[] {
 function addressOf(error: unknown): { host: string; port: number } | undefined {
   if (typeof error !== 'object' || error === null || !('address' in error) || !('port' in error)) return undefined;
   return { host: String(error.address), port: Number(error.port) };
+}
+
+/** `1,048,576`, without loading the tables of a locale. */
+function withCommas(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 function processStartSeconds(): number {
