@@ -16,7 +16,8 @@ import { ENGINE_NAMES } from '../recipe/schema.ts';
 export interface PrepareArgs {
   /** Path or name of a recipe. */
   recipe: string;
-  set: readonly string[];
+  /** `path=value` overrides, in order. */
+  set?: readonly string[] | undefined;
   /** Name of the deployment; the recipe's by default. */
   name?: string | undefined;
   /** File that describes the machine to plan for; this machine by default. */
@@ -60,9 +61,9 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
 /** Loads a recipe with the engines' rules among the others, so that all problems come at once and with their places. */
 export function loadCheckedRecipe(
   recipe: string,
-  options: { set: readonly string[]; env: NodeJS.ProcessEnv; cwd: string },
+  options: { set?: readonly string[] | undefined; env: NodeJS.ProcessEnv; cwd: string },
 ): Promise<LoadedRecipe> {
-  return loadRecipe(recipe, { ...options, check: (loaded) => checkEngines(loaded).problems });
+  return loadRecipe(recipe, { ...options, set: options.set ?? [], check: (loaded) => checkEngines(loaded).problems });
 }
 
 /** What `dynamo plan` and `dynamo serve --dry-run` print. */

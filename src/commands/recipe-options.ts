@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 
 /** What every command that takes a recipe understands. */
 export interface RecipeFlags {
-  set: string[];
+  set?: string[];
   name?: string;
   facts?: string;
 }
 
-const collect = (value: string, all: string[]): string[] => [...all, value];
+const collect = (value: string, all: string[] = []): string[] => [...all, value];
 
 /** Adds the argument and the options of a recipe. */
 export function addRecipeOptions(command: Command): Command {
@@ -21,6 +21,5 @@ export function addSetOption(command: Command): Command {
     '--set <path=value>',
     'override a value, such as workers.decode.replicas=4 (repeatable)',
     collect,
-    [],
   );
 }

@@ -5,7 +5,7 @@ import { recipeJsonSchema } from '../recipe/json-schema.ts';
 import { loadCheckedRecipe } from './plan-recipe.ts';
 
 interface Flags {
-  set: readonly string[];
+  set?: readonly string[];
   json?: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { CommandEntry } from './command.ts';
 import { addSetOption } from './recipe-options.ts';
 
 interface Flags {
-  set: string[];
+  set?: string[];
   json?: boolean;
 }
 
@@ -21,7 +21,7 @@ export const recipeCommand: CommandEntry = {
         .addHelpText('after', `\nExample:\n${example.map((line) => `  $ ${line}`).join('\n')}\n`);
     command.helpCommand(false);
 
-    sub('list', 'Recipes that come with dynamo', 'dynamo recipe list')
+    sub('list', 'List the recipes that come with dynamo', 'dynamo recipe list')
       .option('--json', 'print them as JSON')
       .action(async (flags: Flags) => {
         const { listRecipes } = await import('./recipe-output.ts');

@@ -25,7 +25,7 @@ export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void>
     ...flags,
     recipe,
     name,
-    set: [...flags.set, 'frontend.port=auto'],
+    set: [...(flags.set ?? []), 'frontend.port=auto'],
     env: process.env,
     cwd: process.cwd(),
   });
