@@ -1,35 +1,17 @@
 import { enableCompileCache } from 'node:module';
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { DynamoError, messageOf } from './base/errors.ts';
 import { packageVersion } from './base/package-root.ts';
-import { COMMANDS } from './commands/registry.ts';
+import { buildProgram } from './commands/program.ts';
 
 /**
- * The entry file, and the only one that ends the process. Builds the program from the command table, runs one command,
- * prints one error, sets the exit status. A command's code loads when it is chosen, so `--help` stays fast.
+ * The entry file, and the only one that ends the process. Builds the program, runs one command, prints one error, sets the
+ * exit status. A command's code loads when it is chosen, so `--help` stays fast.
  */
 enableCompileCache();
 
-function buildProgram(): Command {
-  const program = new Command('dynamo')
-    .description('Serve large models with separate prefill and decode workers: one recipe file, one command, tokens.')
-    .version(packageVersion(), '-V, --version', 'print the version')
-    .option('--verbose', 'print stacks and causes of errors')
-    .showHelpAfterError('(run with --help for usage)')
-    .exitOverride()
-    .addHelpText('after', '\nExample:\n  $ dynamo serve recipes/quickstart.yaml\n');
-  for (const entry of COMMANDS) {
-    const command = program.command(entry.name, { hidden: entry.hidden ?? false }).description(entry.summary);
-    command.helpOption('-h, --help', 'show this help').exitOverride();
-    entry.define(command);
-    if (entry.example)
-      command.addHelpText('after', `\nExample:\n${entry.example.map((line) => `  $ ${line}`).join('\n')}\n`);
-  }
-  return program;
-}
-
 async function main(argv: string[]): Promise<number> {
-  const program = buildProgram();
+  const program = buildProgram(packageVersion());
   try {
     await program.parseAsync(argv);
     return Number(process.exitCode ?? 0);

@@ -3,7 +3,7 @@ import type { CommandEntry } from './command.ts';
 /** Started by a controller, one a host and deployment. */
 export const agentCommand: CommandEntry = {
   name: 'agent',
-  summary: 'run the agent of a host (started by the controller)',
+  summary: 'Run the agent of a host (started by the controller)',
   hidden: true,
   define(command) {
     command

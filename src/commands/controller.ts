@@ -4,7 +4,7 @@ import type { CommandEntry } from './command.ts';
 /** Started by `serve`; reads its start request from standard input, greets on standard output, logs to standard error. */
 export const controllerCommand: CommandEntry = {
   name: 'controller',
-  summary: 'run the controller of a deployment (started by `serve`)',
+  summary: 'Run the controller of a deployment (started by `serve`)',
   hidden: true,
   define(command) {
     command

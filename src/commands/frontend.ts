@@ -29,7 +29,7 @@ interface Flags {
 /** `dynamo frontend`: the OpenAI-compatible HTTP server with the router. */
 export const frontendCommand: CommandEntry = {
   name: 'frontend',
-  summary: 'run one OpenAI-compatible frontend for the workers in discovery',
+  summary: 'Run one OpenAI-compatible frontend for the workers in discovery',
   example: [
     'dynamo frontend --deployment demo --discovery-root ./discovery --http-port 8000 --router-mode kv',
     'curl http://127.0.0.1:8000/health',

@@ -30,7 +30,7 @@ interface Flags {
 /** `dynamo mocker`: a simulated engine behind vLLM's HTTP surface. */
 export const mockerCommand: CommandEntry = {
   name: 'mocker',
-  summary: 'run one simulated worker: vLLM’s HTTP surface, a real batching scheduler, no GPU',
+  summary: 'Run one simulated worker: vLLM’s HTTP surface, a real batching scheduler, no GPU',
   example: [
     'dynamo mocker --model-name demo --http-port 8100 --speedup-ratio 10',
     'VLLM_NIXL_SIDE_CHANNEL_HOST=127.0.0.1 VLLM_NIXL_SIDE_CHANNEL_PORT=15600 dynamo mocker --model-name demo --http-port 8101 --disaggregation-mode prefill',
