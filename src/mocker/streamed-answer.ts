@@ -13,6 +13,7 @@ export class StreamedAnswer extends Answer {
   readonly #shown: number[] = [];
   #pending = '';
   #over = false;
+  readonly #isChunked: boolean;
 
   constructor(context: AnswerContext) {
     super(context);
@@ -21,6 +22,9 @@ export class StreamedAnswer extends Answer {
     this.#head = `data: {"id":${JSON.stringify(id)},"object":"${object}","created":${created},"model":${JSON.stringify(model)},"choices":[`;
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
     response.flushHeaders();
+    // Node would make four pieces of each chunk; framing it here makes one.
+    this.#isChunked = response.chunkedEncoding;
+    response.chunkedEncoding = false;
   }
 
   onToken(generation: Generation, token: number, text: string, finish: FinishReason | null): void {
@@ -41,8 +45,8 @@ export class StreamedAnswer extends Answer {
     if (response.writableEnded || response.destroyed) return;
     const bytes = this.#pending;
     this.#pending = '';
-    if (this.#over) response.end(bytes);
-    else if (bytes !== '') response.write(bytes);
+    if (this.#over) response.end(this.#isChunked ? `${chunk(bytes)}0\r\n\r\n` : bytes);
+    else if (bytes !== '') response.write(this.#isChunked ? chunk(bytes) : bytes);
   }
 
   #finishOne(): void {
@@ -100,4 +104,9 @@ export class StreamedAnswer extends Answer {
     }
     return JSON.stringify(textLogprobs(tokens, position, this.#shown[generation.options.choice]!, logprobs));
   }
+}
+
+/** One chunk of HTTP's chunked transfer coding. */
+function chunk(text: string): string {
+  return text === '' ? '' : `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 }
