@@ -117,7 +117,7 @@ export function readBenchOptions(flags: BenchFlags): BenchOptions {
     );
   const load = readLoad(flags, trace !== undefined);
   const requestCount = optional(flags.requestCount, '--request-count', count);
-  const durationMs = optional(flags.benchmarkDuration, '--benchmark-duration', positive);
+  const durationMs = optional(flags.benchmarkDuration, '--benchmark-duration', seconds);
   const concurrency = load.kind === 'concurrency' ? load.concurrency : 1;
   return {
     model: flags.model,
@@ -126,8 +126,8 @@ export function readBenchOptions(flags: BenchFlags): BenchOptions {
     streaming: flags.streaming,
     load,
     requestCount: requestCount ?? (trace || durationMs !== undefined ? undefined : Math.max(100, 10 * concurrency)),
-    durationMs: durationMs === undefined ? undefined : durationMs * 1_000,
-    graceMs: notNegative(flags.benchmarkGracePeriod, '--benchmark-grace-period') * 1_000,
+    durationMs,
+    graceMs: Math.min(notNegative(flags.benchmarkGracePeriod, '--benchmark-grace-period'), MAX_SECONDS) * 1_000,
     warmupRequestCount: whole(flags.warmupRequestCount, '--warmup-request-count'),
     lengths: {
       isl: positive(flags.isl ?? String(DEFAULT_ISL), '--isl'),
@@ -137,7 +137,7 @@ export function readBenchOptions(flags: BenchFlags): BenchOptions {
     },
     trace,
     randomSeed: whole(flags.randomSeed, '--random-seed'),
-    timeoutMs: positive(flags.requestTimeoutSeconds, '--request-timeout-seconds') * 1_000,
+    timeoutMs: seconds(flags.requestTimeoutSeconds, '--request-timeout-seconds'),
     exactOutput: flags.ignoreEos,
     useServerTokenCount: flags.useServerTokenCount,
     extraInputs: Object.assign({}, ...(flags.extraInputs ?? []).map(readExtraInput)) as Record<string, unknown>,
@@ -220,6 +220,10 @@ function number(text: string, name: string, fits: (value: number) => boolean, wh
 
 const positive = (text: string, name: string) => number(text, name, (value) => value > 0, 'a number over 0');
 const notNegative = (text: string, name: string) => number(text, name, (value) => value >= 0, 'a number, 0 or more');
+/** Seconds that a timer can hold, as milliseconds. */
+const MAX_SECONDS = 1_000_000;
+const seconds = (text: string, name: string) =>
+  number(text, name, (value) => value > 0 && value <= MAX_SECONDS, `a number over 0, up to ${MAX_SECONDS}`) * 1_000;
 const isWhole = (value: number) => Number.isSafeInteger(value) && value >= 0;
 const whole = (text: string, name: string) => number(text, name, isWhole, 'a whole number, 0 or more');
 const count = (text: string, name: string) =>

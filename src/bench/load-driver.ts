@@ -32,6 +32,8 @@ export interface LoadResult {
 const LOOKAHEAD = 32;
 /** Making a request may take this long; with less time left it is not begun. */
 const PREPARE_MS = 2;
+/** Timers hold 31 bits of milliseconds; a longer wait takes several. */
+const MAX_PAUSE_MS = 2 ** 30;
 
 /** Drives one phase of load to its end: all requests answered, the duration over, or the signal. Never rejects for a failed request. */
 export async function driveLoad(options: LoadOptions): Promise<LoadResult> {
@@ -130,7 +132,7 @@ async function openLoop(run: Run, schedule: Schedule, cap = Number.POSITIVE_INFI
     if (wait > 0) {
       // Idle time is used to make the next requests, one at a time, so that reads are not held up.
       if (wait > PREPARE_MS && schedule.prepareOne()) await turn();
-      else await pause(Math.ceil(wait), run.sendSignal);
+      else await pause(Math.min(Math.ceil(wait), MAX_PAUSE_MS), run.sendSignal);
       continue;
     }
     if (inFlight.size >= cap) {

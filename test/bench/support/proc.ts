@@ -9,8 +9,13 @@ export const hasProc = ['smaps_rollup', 'schedstat'].every((file) => existsSync(
  */
 export function cpuSeconds(pid: number): number {
   let nanoseconds = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`))
-    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    } catch {
+      // It ended between the two calls.
+    }
+  }
   return nanoseconds / 1e9;
 }
 

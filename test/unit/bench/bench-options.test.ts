@@ -63,6 +63,8 @@ describe('readBenchOptions', () => {
       [{ requestRate: '' }, /--request-rate/],
       [{ requestRate: '1', arrivalPattern: 'gamma' }, /--arrival-pattern: gamma is none of poisson, constant/],
       [{ endpointType: 'embeddings' }, /--endpoint-type/],
+      [{ requestTimeoutSeconds: '1e9' }, /--request-timeout-seconds: 1e9/],
+      [{ benchmarkDuration: '0' }, /--benchmark-duration/],
       [{ requestCount: 'ten' }, /--request-count: ten/],
       [{ trace: 't', speedupRatio: '0' }, /--speedup-ratio/],
       [{ trace: 't', isl: '5' }, /--isl and --osl are for synthetic/],
