@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { access, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { DynamoError, systemCode } from '../base/errors.ts';
 import { FolderHints } from './folder-hints.ts';
@@ -27,7 +27,6 @@ export class FileStore implements RecordStore {
   readonly #strayAfterMs: number;
   /** Temporary files seen in the folder, and since when. */
   readonly #strays = new Map<string, number>();
-  #isCleared = false;
 
   /** Temporary files of writers that died are removed once seen for `strayAfterMs`, by the clock `now`. */
   constructor(options: { root: string; deployment: string; strayAfterMs: number; now: () => number }) {
@@ -91,6 +90,7 @@ export class FileStore implements RecordStore {
     await this.#attempt('remove from', () => unlink(this.#fileOf(key)).catch(ignoreMissing));
   }
 
+  /** The folder stays: without it nobody could tell an absent commit record from a lost one. */
   async clear(): Promise<void> {
     await this.#attempt('clear', async () => {
       const names = await readdir(this.#folder).catch(ignoreMissing);
@@ -98,14 +98,10 @@ export class FileStore implements RecordStore {
         const isOurs = name.startsWith(TEMPORARY_PREFIX) || parseRecordKey(keyOfFile(name)) !== undefined;
         if (isOurs) await unlink(path.join(this.#folder, name)).catch(ignoreMissing);
       }
-      // What others put there stays, and so does the folder then.
-      await rmdir(this.#folder).catch(() => {});
     });
-    this.#isCleared = true;
   }
 
   async assertPresent(): Promise<void> {
-    if (this.#isCleared) return;
     await this.#attempt('find', () => stat(this.#folder));
   }
 
@@ -127,7 +123,6 @@ export class FileStore implements RecordStore {
         await writeNewFile(temporary, text, isDurable);
         const result = await use(temporary);
         if (isDurable) await rm(temporary, { force: true }).catch(() => {});
-        this.#isCleared = false;
         return result;
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => {});

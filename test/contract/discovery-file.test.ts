@@ -147,15 +147,14 @@ describe('Discovery in a folder', () => {
     expect(await readdir(backend.folder)).toEqual([]);
   });
 
-  it('leaves files of others alone when it clears', async () => {
+  it('leaves files of others and the folder alone when it clears', async () => {
     const discovery = cleanup.use(await backend.open());
     await (await discovery.register(makeInstance('decode-0'), {})).release();
     await writeFile(path.join(backend.folder, 'notes.txt'), 'mine');
     await discovery.clear();
     expect(await readdir(backend.folder)).toEqual(['notes.txt']);
-    await unlink(path.join(backend.folder, 'notes.txt'));
-    await discovery.clear();
-    expect(await readdir(backend.root)).toEqual([]);
+    // Every other handle still knows that nothing was committed.
+    expect(await cleanup.use(await backend.open()).readCommit(1)).toBeUndefined();
   });
 
   it('loses a lease on a full disk, withdraws all the same, and recovers with room', async () => {
