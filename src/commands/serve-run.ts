@@ -20,6 +20,11 @@ const PORT_RETRIES = 3;
 export async function runServe(recipe: string, flags: ServeFlags): Promise<void> {
   const began = performance.now();
   const takenPorts: number[] = [];
+  if (flags.facts !== undefined && !flags.dryRun) {
+    throw new DynamoError('USAGE', '--facts describes another machine: nothing can be started there', {
+      hint: 'Add --dry-run, or use dynamo plan.',
+    });
+  }
   for (let tries = 1; ; tries += 1) {
     const prepared = await prepareLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd() });
     if (flags.dryRun) {
