@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processesWithEnv } from '../../src/supervise/identity.ts';
+import { ask } from '../helpers/deployment-sandbox.ts';
+import { type CliResult, runCli } from '../helpers/run-cli.ts';
+import { tmpDir } from '../helpers/tmp-dir.ts';
+import { waitFor } from '../helpers/until.ts';
+
+/** A small disk of its own needs the right to mount one. */
+const canMount = (() => {
+  using tmp = tmpDir();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', tmp.dir], { stdio: 'ignore' });
+    execFileSync('umount', [tmp.dir]);
+    return true;
+  } catch {
+    console.warn('full-disk tests are skipped: mounting a tmpfs is not permitted here');
+    return false;
+  }
+})();
+
+describe.skipIf(!canMount)('a full disk', () => {
+  let tmp: ReturnType<typeof tmpDir>;
+  let disk: string;
+  const run = (...args: string[]): Promise<CliResult> => runCli(args, { DYNAMO_HOME: path.join(disk, 'home') });
+  const left = () => processesWithEnv('DYNAMO_DEPLOYMENT_DIR', (dir) => dir.startsWith(disk));
+  const serve = ['serve', 'quickstart', '--set', 'frontend.port=auto', '--detach'];
+
+  beforeEach(() => {
+    tmp = tmpDir();
+    disk = path.join(tmp.dir, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+  });
+  afterEach(async () => {
+    for (const pid of left()) process.kill(pid, 'SIGKILL');
+    await waitFor('everything of the test to be gone', () => left().length === 0);
+    execFileSync('umount', ['-l', disk]);
+    tmp[Symbol.dispose]();
+  });
+
+  /** Leaves not a single free byte. */
+  function fill(): void {
+    const fd = openSync(path.join(disk, 'filler'), 'a');
+    try {
+      for (;;) writeSync(fd, Buffer.alloc(4096));
+    } catch {
+      // full
+    } finally {
+      closeSync(fd);
+    }
+    expect(statfsSync(disk).bavail).toBe(0);
+  }
+
+  it('before the start: says so, and leaves nothing', async () => {
+    mkdirSync(path.join(disk, 'home'));
+    fill();
+    const { code, stderr } = await run(...serve);
+    expect(stderr).toContain('[DISK_FULL]');
+    expect(code).toBe(4);
+    await waitFor('nothing to be left', () => left().length === 0);
+  });
+
+  it('while it serves: tokens flow, and stop leaves nothing', async () => {
+    expect((await run(...serve)).code).toBe(0);
+    const { endpoint } = JSON.parse((await run('status', '--json')).stdout) as { endpoint: string };
+    fill();
+    await ask(endpoint);
+    const stopped = await run('stop', 'quickstart');
+    expect(stopped.stderr).toBe('');
+    expect(stopped.code).toBe(0);
+    await waitFor('nothing to be left', () => left().length === 0);
+  });
+
+  it('while it serves, a worker killed: it comes back once there is room', async () => {
+    expect((await run(...serve)).code).toBe(0);
+    const status = async () =>
+      JSON.parse(
+        (await run('status', 'quickstart', '--json')).stdout,
+      ) as import('../../src/deployment/snapshot.ts').DeploymentSnapshot;
+    const before = await status();
+    const victim = before.processes.find((entry) => entry.name === 'decode-0')!;
+    fill();
+    process.kill(victim.pid!, 'SIGKILL');
+    await waitFor(
+      'the agent to notice',
+      async () => (await status()).processes.find((entry) => entry.name === 'decode-0')!.state !== 'ready',
+    );
+    await ask(before.endpoint);
+    rmSync(path.join(disk, 'filler'));
+    const after = await waitFor(
+      'decode-0 to be back',
+      async () => {
+        const found = (await status()).processes.find((entry) => entry.name === 'decode-0')!;
+        return found.state === 'ready' && found;
+      },
+      40_000,
+    );
+    expect(after.pid).not.toBe(victim.pid);
+    expect((await run('stop', 'quickstart')).code).toBe(0);
+    await waitFor('nothing to be left', () => left().length === 0);
+  });
+});
