@@ -46,7 +46,10 @@ export const ERRORS = {
   START_STOPPED: { exit: 5, hint: 'The start was cancelled and undone.' },
 
   CONTROLLER_LOST: { exit: 6, hint: 'Serving goes on unattended; run the same `dynamo serve` again to adopt it.' },
-  LEASE_LOST: { exit: 6, hint: 'The discovery store dropped a registration; `dynamo status` shows whose.' },
+  LEASE_LOST: {
+    exit: 6,
+    hint: 'The discovery store dropped a registration; events.jsonl of the deployment says whose.',
+  },
   PROCESS_FAILED: { exit: 6, hint: '`dynamo status` shows the crash report, `dynamo logs` the output.' },
   STOP_INCOMPLETE: { exit: 6, hint: 'Run `dynamo stop` again; the message names what is left.' },
   SUPERSEDED: { exit: 6, hint: 'A newer controller has taken over this deployment.' },
@@ -60,7 +63,7 @@ export const ERRORS = {
 
   INVALID_REQUEST: { exit: 1, http: 400, hint: 'The request does not fit the OpenAI API.' },
   MODEL_NOT_FOUND: { exit: 1, http: 404, hint: 'GET /v1/models lists the models served here.' },
-  REQUEST_TOO_LARGE: { exit: 1, http: 413, hint: 'Send a smaller body, or raise --body-limit.' },
+  REQUEST_TOO_LARGE: { exit: 1, http: 413, hint: 'Send a smaller body, or raise `bodyLimit` of the frontend.' },
   SATURATED: { exit: 1, http: 529, hint: 'All workers are busy; retry later.' },
   UPSTREAM_ERROR: { exit: 1, http: 502, hint: 'The worker failed; the frontend log says how.' },
   UPSTREAM_TIMEOUT: { exit: 1, http: 504, hint: 'The worker did not answer in time.' },
