@@ -5,7 +5,3 @@ export type Role = (typeof ROLES)[number];
 /** Roles that generate tokens. */
 export const WORKER_ROLES = ['prefill', 'decode', 'aggregated'] as const;
 export type WorkerRole = (typeof WORKER_ROLES)[number];
-
-export function isWorkerRole(role: Role): role is WorkerRole {
-  return (WORKER_ROLES as readonly Role[]).includes(role);
-}

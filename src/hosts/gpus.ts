@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { findCommand } from './find-command.ts';
 import type { GpuFacts } from './host-facts.ts';
 
@@ -10,12 +9,9 @@ export async function listGpus(timeoutMs = 10_000): Promise<GpuFacts[]> {
   const program = findCommand('nvidia-smi');
   if (program === undefined) return [];
   const args = [`--query-gpu=${QUERY}`, '--format=csv,noheader,nounits'];
-  const output = await new Promise<string>((resolve) => {
-    execFile(program, args, { timeout: timeoutMs, killSignal: 'SIGKILL' }, (error, stdout) =>
-      resolve(error ? '' : stdout),
-    );
-  });
-  return parseGpuList(output);
+  const { execa } = await import('execa');
+  const { failed, stdout } = await execa(program, args, { reject: false, timeout: timeoutMs, killSignal: 'SIGKILL' });
+  return parseGpuList(failed ? '' : stdout);
 }
 
 /** Reads the CSV of the query above; lines that are none (driver messages) are skipped. */
