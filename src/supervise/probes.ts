@@ -13,8 +13,6 @@ export interface CheckTarget {
   ports: Record<string, number>;
 }
 
-const GENERATE_TIMEOUT_MS = 60_000;
-
 /** Runs one check against a process. Never rejects: what goes wrong is the result. */
 export async function runCheck(
   check: Check,
@@ -29,7 +27,7 @@ export async function runCheck(
       case 'model-listed':
         return await checkModel(target, check.model, timeoutMs, signal);
       case 'generate':
-        return await checkGenerate(target, check.model, Math.max(timeoutMs, GENERATE_TIMEOUT_MS), signal);
+        return await checkGenerate(target, check.model, timeoutMs, signal);
       case 'tcp':
         return await checkTcp(target, check.port, timeoutMs, signal);
     }
@@ -68,7 +66,7 @@ export async function fetchText(
     method: options.method ?? 'GET',
     body: options.body ?? null,
     headers: options.headers ?? {},
-    signal: AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]),
+    signal: AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(options.timeoutMs))]),
   });
   return { status: response.statusCode, body: Buffer.from(await response.body.arrayBuffer()) };
 }
@@ -128,7 +126,7 @@ async function checkTcp(
   const socket = net.connect({
     port,
     host: new URL(target.url).hostname,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]),
   });
   try {
     await new Promise<void>((resolve, reject) => {
