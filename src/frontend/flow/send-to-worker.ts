@@ -99,8 +99,7 @@ function relayStream(
           options.onFirstToken();
           client.open(options.responseHeaders);
         },
-        writeFramed: (bytes) => client.writeFramed(bytes),
-        writePlain: (payload) => client.writePlain(payload),
+        write: (framed) => client.write(framed),
       },
       { forwardUsage: prepared.request.hasStreamOptions, cachedTokens: options.cachedTokens },
     );

@@ -1,16 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { dechunk } from './dechunk.ts';
+import { dechunk, frame } from './http-chunks.ts';
 
 const LAST_CHUNK = '0\r\n\r\n';
-const CRLF = Buffer.from('\r\n');
+
 /** Whether the response uses HTTP/1.1 chunks. */
 function isChunked(response: ServerResponse): boolean {
   return response.req.httpVersionMajor === 1 && response.req.httpVersionMinor === 1;
-}
-
-/** One chunk. */
-function frame(payload: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${payload.length.toString(16)}\r\n`, 'latin1'), payload, CRLF]);
 }
 
 /** Ends a response that `ClientStream` has begun with one more event. */
@@ -45,29 +40,19 @@ export class ClientStream {
     this.#response.chunkedEncoding = false;
   }
 
-  /** Writes whole HTTP chunks as they came from the worker. */
-  writeFramed(bytes: Buffer): void {
-    this.#write(this.#chunked ? bytes : dechunk(bytes));
-  }
-
-  /** Writes payload. */
-  writePlain(payload: Buffer): void {
-    if (payload.length === 0) return;
-    this.#write(this.#chunked ? frame(payload) : payload);
-  }
-
-  end(): void {
-    if (this.#chunked) this.#response.end(LAST_CHUNK, 'latin1');
-    else this.#response.end();
-  }
-
-  #write(bytes: Buffer): void {
-    if (this.#response.write(bytes) || this.#waiting) return;
+  /** Writes whole HTTP chunks. */
+  write(framed: Buffer): void {
+    if (this.#response.write(this.#chunked ? framed : dechunk(framed)) || this.#waiting) return;
     this.#waiting = true;
     this.#onPressure(true);
     this.#response.once('drain', () => {
       this.#waiting = false;
       this.#onPressure(false);
     });
+  }
+
+  end(): void {
+    if (this.#chunked) this.#response.end(LAST_CHUNK, 'latin1');
+    else this.#response.end();
   }
 }

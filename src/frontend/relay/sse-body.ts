@@ -104,8 +104,27 @@ export class SseBody implements BodyReader {
   }
 }
 
+/** Copies are cut from slabs: an allocation per read would cost more than the copy. */
+const SLAB_BYTES = 262_144;
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
+
 /** A copy: the connection's buffer is used again for the next read. */
 function joinCopy(held: Buffer | undefined, bytes: Buffer, start: number, end: number): Buffer {
-  const fresh = bytes.subarray(start, end);
-  return held === undefined ? Buffer.from(fresh) : Buffer.concat([held, fresh]);
+  const heldBytes = held?.length ?? 0;
+  const size = heldBytes + end - start;
+  const copy = take(size);
+  held?.copy(copy, 0);
+  bytes.copy(copy, heldBytes, start, end);
+  return copy;
+}
+
+function take(size: number): Buffer {
+  if (size > SLAB_BYTES / 2) return Buffer.allocUnsafeSlow(size);
+  if (slabUsed + size > slab.length) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  slabUsed += size;
+  return slab.subarray(slabUsed - size, slabUsed);
 }

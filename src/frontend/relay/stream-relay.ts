@@ -1,14 +1,16 @@
 import { judgeChunk } from '../../openai/finish-reason.ts';
-import { dataEvent, isDone, lastEventEnd, type SseEvent, splitEvents } from '../../openai/sse-events.ts';
+import { dataEvent, isDone, type SseEvent, splitEvents } from '../../openai/sse-events.ts';
 import { readUsage, type Usage, withCachedTokens } from '../../openai/usage.ts';
+import { readChunk } from '../upstream/chunk-framing.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
-import { chunkStartBefore, dechunk } from './dechunk.ts';
+import { chunkStartBefore, dechunk, frame } from './http-chunks.ts';
 import type { EventSink } from './sse-body.ts';
 
 /**
  * Forwards one event stream:
  *
- *   waiting ──first event with content──▶ flowing ──an end or an error is sighted──▶ closing ──▶ finished
+ *   waiting ──first content──▶ flowing ──an end or an error is sighted──▶ closing ──▶ finished
+ *      └──────────────────an end──────────────────────────────────────────▲
  *
  * waiting: nothing has gone to the client; events are parsed and kept. An error here can be retried elsewhere.
  * flowing: bytes go through as they are, searched for an end or an error only.
@@ -16,11 +18,11 @@ import type { EventSink } from './sse-body.ts';
  */
 type RelayState = 'waiting' | 'flowing' | 'closing' | 'finished';
 
+/** The client's side. Gets whole HTTP chunks that hold whole events. */
 export interface RelayOutput {
-  /** The first content is here: the head goes out. */
+  /** The head goes out: called once, right before the first `write`. */
   open(): void;
-  writeFramed(bytes: Buffer): void;
-  writePlain(payload: Buffer): void;
+  write(framed: Buffer): void;
 }
 
 export interface RelayOptions {
@@ -32,21 +34,25 @@ export interface RelayOptions {
 
 const ERROR_EVENT = [Buffer.from('data: {"error"'), Buffer.from('data:{"error"')];
 const FINISHED = [Buffer.from('"finish_reason":"'), Buffer.from('"finish_reason": "')];
+const EMPTY = Buffer.alloc(0);
+/** Below this, joining two pieces costs less than a second write. */
+const COPY_LIMIT_BYTES = 8_192;
 
 export class StreamRelay implements EventSink {
   usage: Usage | undefined;
-  /** HTTP chunks with content, about one a token: the count when the worker reports no usage. */
+  /** HTTP chunks, about one a token: the count when the worker reports no usage. */
   chunks = 0;
   readonly #output: RelayOutput;
   readonly #options: RelayOptions;
   #state: RelayState = 'waiting';
   #opened = false;
-  #held: Buffer[] = [];
+  /** Chunks kept while waiting. */
+  #held: Buffer = EMPTY;
   #sawFinish = false;
   #sawDone = false;
   /** What to search for, fitted to how this worker writes JSON. */
-  #errorMark = ERROR_EVENT;
-  #finishMark = FINISHED;
+  #errorMarks = ERROR_EVENT;
+  #finishMarks = FINISHED;
 
   constructor(output: RelayOutput, options: RelayOptions) {
     this.#output = output;
@@ -60,25 +66,13 @@ export class StreamRelay implements EventSink {
 
   framed(bytes: Buffer, chunks: number): void {
     this.chunks += chunks;
-    if (this.#state !== 'flowing') {
-      this.#parsed(dechunk(bytes));
-      return;
-    }
-    const mark = this.#sight(bytes);
-    if (mark < 0) {
-      this.#output.writeFramed(bytes);
-      return;
-    }
-    const start = chunkStartBefore(bytes, mark);
-    if (start > 0) this.#output.writeFramed(bytes.subarray(0, start));
-    this.#state = 'closing';
-    this.#closing(dechunk(bytes.subarray(start)));
+    if (this.#state === 'flowing') this.#flow(bytes, 0);
+    else if (this.#state === 'waiting') this.#wait(bytes);
+    else this.#close(dechunk(bytes), EMPTY);
   }
 
   plain(bytes: Buffer): void {
-    this.chunks += 1;
-    if (this.#state === 'flowing') this.#flowing(bytes);
-    else this.#parsed(bytes);
+    this.framed(frame(bytes), 1);
   }
 
   /** The worker's stream is over. Throws `UpstreamFailure` when it was not complete. */
@@ -88,50 +82,58 @@ export class StreamRelay implements EventSink {
     this.#state = 'finished';
   }
 
-  #parsed(bytes: Buffer): void {
-    if (this.#state === 'waiting') this.#waiting(bytes);
-    else this.#closing(bytes);
+  /** Looks at chunk after chunk until one has content or an end. */
+  #wait(bytes: Buffer): void {
+    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    for (let at = this.#held.length; at < all.length; ) {
+      const chunk = readChunk(all, at, all.length);
+      if (chunk === undefined) break;
+      const next = chunk.end;
+      const found = this.#examine(all.subarray(chunk.payloadStart, chunk.payloadEnd));
+      if (found !== 'nothing') {
+        this.#held = EMPTY;
+        this.#state = found === 'content' ? 'flowing' : 'closing';
+        // The rest of the chunk in which the content is has not been looked at.
+        if (found === 'content') this.#flow(all, at);
+        else this.#close(dechunk(all.subarray(at)), all.subarray(0, at));
+        return;
+      }
+      at = next;
+    }
+    this.#held = all;
   }
 
-  #waiting(bytes: Buffer): void {
-    let rest = 0;
-    for (const event of splitEvents(bytes)) {
-      rest += event.raw.length;
-      const data = event.data;
-      this.#held.push(event.raw);
+  /** What the first meaningful event of a chunk is. Throws when it is an error. */
+  #examine(payload: Buffer): 'nothing' | 'content' | 'end' {
+    for (const { raw, data } of splitEvents(payload)) {
       if (data === undefined) continue;
-      const verdict = isDone(data) ? undefined : judge(data);
-      if (verdict?.failure !== undefined) throw new UpstreamFailure('failed', `the worker reported ${verdict.failure}`);
-      if (verdict !== undefined && !verdict.hasContent && !verdict.usageOnly) continue;
-      this.#fitMarks(event);
-      // An event that ends the stream, or that is not content at all, is treated by the rules of the end.
-      const isEnd = verdict === undefined || verdict.finished || verdict.usageOnly;
-      if (isEnd) this.#held.pop();
-      this.#state = isEnd ? 'closing' : 'flowing';
-      const held = Buffer.concat(this.#held);
-      this.#held = [];
-      const after = bytes.subarray(isEnd ? rest - event.raw.length : rest);
-      if (isEnd) this.#closing(after, held);
-      else this.#flowing(after, held);
-      return;
+      if (isDone(data)) return 'end';
+      const verdict = judge(data);
+      if (verdict.failure !== undefined) throw failed(verdict.failure);
+      if (verdict.finished || verdict.usageOnly) return 'end';
+      if (!verdict.hasContent) continue;
+      this.#fitMarks(raw);
+      return 'content';
     }
+    return 'nothing';
   }
 
-  #flowing(bytes: Buffer, before: Buffer = EMPTY): void {
-    const mark = this.#sight(bytes);
+  /** Hands everything on up to the chunk with an end or an error. The search begins at `from`, the start of a chunk. */
+  #flow(bytes: Buffer, from: number): void {
+    const mark = this.#sight(bytes, from);
     if (mark < 0) {
-      this.#write(before.length > 0 ? Buffer.concat([before, bytes]) : bytes);
+      this.#write(bytes);
       return;
     }
-    const start = lastEventEnd(bytes.subarray(0, mark));
+    const start = chunkStartBefore(bytes, from, mark);
     this.#state = 'closing';
-    this.#closing(bytes.subarray(start), Buffer.concat([before, bytes.subarray(0, start)]));
+    this.#close(dechunk(bytes.subarray(start)), bytes.subarray(0, start));
   }
 
-  #closing(bytes: Buffer, before: Buffer = EMPTY): void {
-    const out: Buffer[] = [before];
+  #close(payload: Buffer, before: Buffer): void {
+    const out: Buffer[] = [];
     let failure: string | undefined;
-    for (const event of splitEvents(bytes)) {
+    for (const event of splitEvents(payload)) {
       const data = event.data;
       if (data === undefined) out.push(event.raw);
       else if (isDone(data)) {
@@ -145,15 +147,23 @@ export class StreamRelay implements EventSink {
         out.push(this.#withUsage(event, data, verdict.usageOnly));
       }
     }
-    // Nothing has gone out: the request can still be served elsewhere.
-    if (failure === undefined || this.#opened) this.#write(Buffer.concat(out));
-    if (failure !== undefined) throw new UpstreamFailure('failed', `the worker reported ${failure}`);
+    // While nothing has gone out, the request can still be served elsewhere.
+    if (failure === undefined || this.#opened) {
+      const rest = Buffer.concat(out);
+      if (rest.length === 0) this.#write(before);
+      else if (before.length > COPY_LIMIT_BYTES) {
+        this.#write(before);
+        this.#write(frame(rest));
+      } else this.#write(Buffer.concat([before, frame(rest)]));
+    }
+    if (failure !== undefined) throw failed(failure);
   }
 
-  #write(payload: Buffer): void {
+  #write(framed: Buffer): void {
+    if (framed.length === 0) return;
     if (!this.#opened) this.#output.open();
     this.#opened = true;
-    this.#output.writePlain(payload);
+    this.#output.write(framed);
   }
 
   #withUsage(event: SseEvent, data: Buffer, usageOnly: boolean): Buffer {
@@ -162,16 +172,15 @@ export class StreamRelay implements EventSink {
     const { cachedTokens, forwardUsage } = this.#options;
     this.usage = cachedTokens === null ? usage : { ...usage, cachedTokens };
     if (usageOnly && !forwardUsage) return EMPTY;
-    if (cachedTokens === null) return event.raw;
-    return dataEvent(withCachedTokens(data, cachedTokens));
+    return cachedTokens === null ? event.raw : dataEvent(withCachedTokens(data, cachedTokens));
   }
 
   /** Offset of the first mark of an end or an error, -1 when there is none. */
-  #sight(bytes: Buffer): number {
+  #sight(bytes: Buffer, from: number): number {
     let first = -1;
-    for (const marks of [this.#errorMark, this.#finishMark]) {
+    for (const marks of [this.#errorMarks, this.#finishMarks]) {
       for (const mark of marks) {
-        const at = bytes.indexOf(mark);
+        const at = bytes.indexOf(mark, from);
         if (at >= 0 && (first < 0 || at < first)) first = at;
       }
     }
@@ -179,16 +188,17 @@ export class StreamRelay implements EventSink {
   }
 
   /** Most workers write all their JSON the same way, so one search of each kind is enough. */
-  #fitMarks(event: SseEvent): void {
-    const text = event.raw;
-    if (text.includes('data: ')) this.#errorMark = [ERROR_EVENT[0]!];
-    if (text.includes('"finish_reason":')) {
-      this.#finishMark = [text.includes('"finish_reason": ') ? FINISHED[1]! : FINISHED[0]!];
+  #fitMarks(event: Buffer): void {
+    if (event.includes('data: ')) this.#errorMarks = [ERROR_EVENT[0]!];
+    if (event.includes('"finish_reason":')) {
+      this.#finishMarks = [event.includes('"finish_reason": ') ? FINISHED[1]! : FINISHED[0]!];
     }
   }
 }
 
-const EMPTY = Buffer.alloc(0);
+function failed(what: string): UpstreamFailure {
+  return new UpstreamFailure('failed', `the worker reported ${what}`);
+}
 
 function judge(data: Buffer): ReturnType<typeof judgeChunk> {
   try {

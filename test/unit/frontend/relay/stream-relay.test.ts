@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dechunk } from '../../../../src/frontend/relay/dechunk.ts';
+import { dechunk } from '../../../../src/frontend/relay/http-chunks.ts';
 import { SseBody } from '../../../../src/frontend/relay/sse-body.ts';
 import { type RelayOptions, StreamRelay } from '../../../../src/frontend/relay/stream-relay.ts';
 import type { BodyFraming } from '../../../../src/frontend/upstream/response-head.ts';
@@ -35,8 +35,7 @@ function relayWire(wire: Buffer, cuts: number[], framing: BodyFraming, options: 
       open: () => {
         opened = true;
       },
-      writeFramed: (bytes) => pieces.push(dechunk(bytes)),
-      writePlain: (payload) => pieces.push(Buffer.from(payload)),
+      write: (framed) => pieces.push(Buffer.from(dechunk(framed))),
     },
     { forwardUsage: false, cachedTokens: null, ...options },
   );
