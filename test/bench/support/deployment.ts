@@ -55,4 +55,4 @@ function readReady(line: string): Ready | undefined {
   return message.type === 'ready' ? message : undefined;
 }
 
-const describe = (child: Child): string => child.stderr().trim().split('\n').slice(-3).join(' | ');
+const describe = (child: Child): string => child.stderr().trim().split('\n').slice(-8).join('\n    ');
