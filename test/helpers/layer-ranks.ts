@@ -1,0 +1,35 @@
+/**
+ * docs/architecture.md has the layer table. A file imports values from its own folder and from lower ranks only;
+ * inside layer 2 (ranks 2.x) types may be imported sideways.
+ */
+export const RANK: Record<string, number> = {
+  base: 1,
+  openai: 2.1,
+  telemetry: 2.1,
+  tokens: 2.1,
+  recipe: 2.2,
+  discovery: 2.2,
+  scheduler: 2.2,
+  hosts: 2.2,
+  routing: 2.3,
+  engines: 2.3,
+  plan: 2.4,
+  supervise: 2.5,
+  deployment: 2.6,
+  controller: 3,
+  agent: 3,
+  frontend: 3,
+  router: 3,
+  mocker: 3,
+  planner: 3,
+  bench: 3,
+  smoke: 3,
+  simulate: 3,
+  advise: 3,
+  render: 3,
+  doctor: 3,
+  models: 3,
+  tui: 4,
+  commands: 4.1,
+  'cli.ts': 4.2,
+};
