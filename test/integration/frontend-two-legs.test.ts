@@ -121,6 +121,18 @@ describe('two legs', () => {
     await idle(harness);
   });
 
+  it('goes on with its only prefill worker when a decode worker is gone', async () => {
+    const prefill = await startScriptedWorker(prefillScript);
+    const gone = await startScriptedWorker(decodeScript);
+    const decode = await startScriptedWorker(decodeScript);
+    await using harness = await split({ 'prefill-0': prefill, 'decode-0': gone, 'decode-1': decode });
+    await gone.die();
+    for (let index = 0; index < 3; index += 1) {
+      expect((await harness.post({})).headers.get('x-dynamo-decode-worker')).toBe('decode-1');
+    }
+    await idle(harness);
+  });
+
   it('gives up after a bounded number of rounds', async () => {
     const prefill = await startScriptedWorker(prefillScript);
     const decode = await startScriptedWorker(({ socket }) => sendBody(socket, '{}', '500 Internal Server Error'));

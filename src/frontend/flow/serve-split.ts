@@ -35,8 +35,8 @@ export async function serveSplit(context: FrontendContext, prepared: PreparedReq
       const done = await runDecodeLeg(context, prepared, prefill, triedDecode);
       if (done === 'served') return;
       last = done;
-      // The prefill worker may be what failed: try another one first.
-      triedPrefill.set(prefill.picked.instance.record.name, done);
+      // Unless the decode worker is simply gone, the prefill worker may be what failed: try another one first.
+      if (!done.isConnectionLoss) triedPrefill.set(prefill.picked.instance.record.name, done);
     } finally {
       prefill.picked.release();
     }
