@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_DISCOVERY_TTL_MS } from '../discovery/discovery.ts';
+import { DEFAULT_KV_LEASE_MS } from '../engines/vllm/kv-transfer.ts';
 import type { FrontendOptions } from '../frontend/frontend-options.ts';
 import { ROUTER_MODES, type RouterMode } from '../routing/policy.ts';
 import type { CommandEntry } from './command.ts';
@@ -63,7 +64,12 @@ function addOptions(command: Command): Command {
     .option('--router-temperature <n>', '0 takes the best worker, more draws among them', notNegative, 0)
     .option('--router-ttl-secs <n>', 'how long a worker is believed to keep a block', positive, 120)
     .option('--decode-fallback', 'let decode workers do a prefill that no prefill worker delivers', false)
-    .option('--kv-lease-secs <n>', 'how long prefill workers keep a finished prefill', positive, 30)
+    .option(
+      '--kv-lease-secs <n>',
+      'how long prefill workers keep a finished prefill',
+      positive,
+      DEFAULT_KV_LEASE_MS / 1_000,
+    )
     .option(
       '--request-timeout-secs <n>',
       'longest silence of a worker within a request; 0 for no limit',

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from '../base/log.ts';
@@ -98,11 +97,10 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
       const cut = [...context.active];
       for (const request of cut) request.abort();
       if (cut.length > 0) {
-        log.warn({ requests: cut.length, drainTimeoutMs, overdueMs: performance.now() - end }, 'requests cut by drain');
+        log.warn({ requests: cut.length, drainTimeoutMs }, 'requests cut by drain');
         await noneActive(context, CUT_GRACE_MS);
       }
-      server.closeIdleConnections();
-      await Promise.race([closeServer(server), once(AbortSignal.timeout(CUT_GRACE_MS), 'abort')]);
+      await closeWhenSent(server, Math.max(CUT_GRACE_MS, end - performance.now()));
       await close();
       return cut.length;
     },
@@ -111,6 +109,19 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
 
 async function noneActive(context: FrontendContext, deadlineMs: number): Promise<void> {
   await until(() => (context.active.size === 0 ? true : undefined), { deadlineMs, intervalMs: 5, maxIntervalMs: 50 });
+}
+
+/** Closes as soon as slow clients have taken the last bytes of their responses. */
+async function closeWhenSent(server: Server, deadlineMs: number): Promise<void> {
+  let isClosed = false;
+  server.close(() => {
+    isClosed = true;
+  });
+  const check = (): true | undefined => {
+    server.closeIdleConnections();
+    return isClosed ? true : undefined;
+  };
+  await until(check, { deadlineMs, intervalMs: 5, maxIntervalMs: 50 });
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -17,6 +17,7 @@ export interface ServedModel {
 /** Served models by name. A model stays known while it has a worker. */
 export class ModelTable {
   readonly #models = new Map<string, ServedModel>();
+  readonly #seen = new Set<string>();
   readonly #settings: RouterSettings;
 
   constructor(settings: RouterSettings) {
@@ -31,6 +32,11 @@ export class ModelTable {
     return [...this.#models.values()];
   }
 
+  /** Whether a model of that name has been served here before: it is missing now rather than unknown. */
+  hasSeen(name: string): boolean {
+    return this.#seen.has(name);
+  }
+
   addWorker(instance: KnownInstance): void {
     const { record } = instance;
     const name = record.model;
@@ -43,6 +49,7 @@ export class ModelTable {
       createdAt: Math.floor(Date.now() / 1_000),
     };
     this.#models.set(name, model);
+    this.#seen.add(name);
     model.engine = record.engine;
     model.maxModelLen ??= record.maxModelLen;
     const role = record.role as WorkerRole;

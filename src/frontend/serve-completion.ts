@@ -35,9 +35,7 @@ export async function serveCompletion(
     record.model = request.model;
     record.stream = request.stream;
     const model = context.models.get(request.model);
-    if (model === undefined) {
-      throw new DynamoError('MODEL_NOT_FOUND', `the model \`${request.model}\` is not served here`);
-    }
+    if (model === undefined) throw missingModel(context, request.model);
     record.modelKnown = true;
     active = model.name;
     context.metrics.requestsStarted.add(1, [active]);
@@ -51,6 +49,13 @@ export async function serveCompletion(
     if (active !== undefined) context.metrics.activeRequests.add(-1, [active]);
     record.finish(context.metrics, context.log);
   }
+}
+
+/** A model whose workers are all gone may come back: clients should retry then, not give up. */
+function missingModel(context: FrontendContext, name: string): DynamoError {
+  return context.models.hasSeen(name)
+    ? new DynamoError('NO_INSTANCES', `no worker serves \`${name}\` now`)
+    : new DynamoError('MODEL_NOT_FOUND', `the model \`${name}\` is not served here`);
 }
 
 interface RawRequest {
