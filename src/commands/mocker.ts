@@ -86,7 +86,7 @@ function addOptions(command: Command): Command {
     .option('--seed <n>', 'another seed, another model: other text for the same prompts', integer, 0)
     .option(
       '--fault <spec>',
-      'do something wrong (repeatable): fail-start[:MESSAGE], exit-after:SECONDS[:CODE], hang-after:SECONDS, slow-start:SECONDS, never-ready, ignore-sigterm, refuse-transfer, lie-about-transfer, error-after-tokens:N, crash-on-request:N',
+      'do something wrong (repeatable; seconds count from when it is ready): fail-start[:MESSAGE], exit-after:SECONDS[:CODE], hang-after:SECONDS, slow-start:SECONDS, never-ready, ignore-sigterm, refuse-transfer, lie-about-transfer, error-after-tokens:N, crash-on-request:N',
       (value: string, list: string[]) => [...list, value],
       [],
     )

@@ -1,6 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
 
-/** Something a simulated worker does wrong on request. */
+/** Something a simulated worker does wrong on request. Times count from when it is ready, but for those of the start. */
 export type Fault =
   /** Ends with exit status 1 while starting. */
   | { kind: 'fail-start'; message: string }
