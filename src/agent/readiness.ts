@@ -7,6 +7,8 @@ import { describeCheck, runCheck } from '../supervise/probes.ts';
 const FIRST_PAUSE_MS = 15;
 const LONGEST_PAUSE_MS = 500;
 const CHECK_TIMEOUT_MS = 5_000;
+/** The first token of a cold engine may need kernels compiled. */
+const GENERATE_TIMEOUT_MS = 60_000;
 
 export interface ReadinessOptions {
   /** Newest line of the process's output: what it is doing. */
@@ -23,17 +25,22 @@ export interface ReadinessOptions {
 export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOptions): Promise<void> {
   const end = performance.now() + spec.startTimeoutMs;
   for (const check of spec.readiness) {
+    const patienceMs = check.kind === 'generate' ? GENERATE_TIMEOUT_MS : CHECK_TIMEOUT_MS;
     let said = '';
+    let detail = '';
     for (let interval = FIRST_PAUSE_MS; ; interval = Math.min(interval * 1.3, LONGEST_PAUSE_MS)) {
-      const timeoutMs = Math.max(1, Math.min(CHECK_TIMEOUT_MS, end - performance.now()));
+      const timeoutMs = Math.max(1, Math.min(patienceMs, end - performance.now()));
       const result = await runCheck(check, spec, timeoutMs, options.signal);
       options.signal.throwIfAborted();
       if (result.ok) break;
+      const late = performance.now() >= end;
+      // A check cut short by the deadline says less than the one before it.
+      if (!late || detail === '') detail = result.detail;
       const doing = options.lastLine();
-      if (performance.now() >= end) {
+      if (late) {
         throw new DynamoError(
           'NOT_READY',
-          `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${result.detail})`,
+          `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${detail})`,
           {
             hint: doing ? `Its last line was: ${doing}` : 'It printed nothing.',
           },
