@@ -81,6 +81,10 @@ export class ShimProcess {
       },
     );
     closeSync(log);
+    let refused: NodeJS.ErrnoException | undefined;
+    child.once('error', (error) => {
+      refused = error;
+    });
     const ended = exitOfChild(child, options.runDir);
     child.stdin?.on('error', () => {}); // the shim died before `go`; `ended` says so
     let gone = false;
@@ -92,6 +96,13 @@ export class ShimProcess {
       intervalMs: 2,
       maxIntervalMs: 20,
     });
+    if (refused) {
+      const where = options.cwd === null ? '' : ` in ${options.cwd}`;
+      throw new DynamoError('EXITED_EARLY', `the process could not be started${where}: ${systemCode(refused)}`, {
+        hint: 'Does the folder exist, and may you enter it? Are arguments and environment within the limits of the system?',
+        cause: refused,
+      });
+    }
     if (!identity) {
       child.kill('SIGKILL');
       throw new DynamoError(
