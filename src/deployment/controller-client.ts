@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
-import { until } from '../base/until.ts';
 import { lastLines } from '../supervise/log-tail.ts';
 import {
   type ControllerGreeting,
@@ -85,11 +85,13 @@ export async function spawnController(
   const lines = createInterface({ input: stdout });
   const greeted = once(lines, 'line').then(([line]) => JSON.parse(String(line)) as ControllerGreeting);
   greeted.catch(() => {});
+  const waited = new AbortController();
   const greeting = await Promise.race([
     greeted,
-    ended.then(() => Promise.race([greeted, until(() => undefined, { deadlineMs: 200 })])),
-    until<undefined>(() => undefined, { deadlineMs: GREETING_DEADLINE_MS, maxIntervalMs: 1_000 }),
+    ended.then(() => Promise.race([greeted, pause(200, waited.signal).then(() => undefined)])),
+    pause(GREETING_DEADLINE_MS, waited.signal).then(() => undefined),
   ]);
+  waited.abort();
   lines.close();
   stdout.destroy();
   child.unref();
