@@ -4,7 +4,7 @@ import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { composeSnapshot } from '../deployment/compose-snapshot.ts';
+import { ageStatus, composeSnapshot } from '../deployment/compose-snapshot.ts';
 import { writeControllerIdentity } from '../deployment/controller-identity.ts';
 import { type DeploymentRecord, type NewDeploymentRecord, readRecord, writeRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
@@ -67,7 +67,7 @@ class Controller {
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
-  readonly #statuses = new Map<string, AgentStatus>();
+  readonly #statuses = new Map<string, { status: AgentStatus; heardAt: number }>();
   #links: AgentLink[] = [];
   #epoch = 0;
   #record: DeploymentRecord | undefined;
@@ -281,7 +281,10 @@ class Controller {
       // The second, impatient request: stop waiting for drains that are under way.
       return this.#stopAgents(true);
     }
-    this.#stopping ??= this.#stopOnce(force);
+    this.#stopping ??= this.#stopOnce(force).catch((error: unknown) => {
+      this.#stopping = undefined; // an agent could not be reached: the next request tries again
+      throw error;
+    });
     return this.#stopping;
   }
 
@@ -331,7 +334,7 @@ class Controller {
           host,
           epoch: this.#epoch,
           onStatus: (status) => {
-            this.#statuses.set(host, status);
+            this.#statuses.set(host, { status, heardAt: performance.now() });
             this.#clients.changed();
           },
           onEvent: (event) => this.#tell(event),
@@ -369,11 +372,15 @@ class Controller {
   }
 
   #snapshot(): DeploymentSnapshot {
+    const now = performance.now();
+    const heard = [...this.#statuses].map(
+      ([host, { status, heardAt }]) => [host, ageStatus(status, now - heardAt)] as const,
+    );
     return composeSnapshot({
       record: this.#current,
       epoch: this.#epoch,
       controllerPid: process.pid,
-      agents: this.#statuses,
+      agents: new Map(heard),
     });
   }
 

@@ -38,6 +38,15 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
   };
 }
 
+/** A status heard `ms` ago, as it would read now if nothing has changed since. */
+export function ageStatus(status: AgentStatus, ms: number): AgentStatus {
+  const age = Math.round(ms);
+  return {
+    ...status,
+    processes: status.processes.map((process) => ({ ...process, inStateMs: process.inStateMs + age })),
+  };
+}
+
 function stateOf(record: DeploymentRecord, processes: readonly ProcessSnapshot[]): DeploymentState {
   if (record.phase !== 'committed') return record.phase;
   return processes.every((process) => process.state === 'ready') ? 'ready' : 'degraded';
