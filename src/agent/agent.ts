@@ -100,7 +100,7 @@ class Agent {
       random: Math.random,
       changed: () => this.#announce(),
     });
-    this.#gang.adopt();
+    await this.#gang.adopt();
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
     if (this.#gang.phase === 'stopping') void this.#gang.stop(true);

@@ -34,6 +34,8 @@ export class Gang {
   readonly #reservations: Reservations;
   readonly #publication: Publication;
   readonly #pairs = new Map<string, PairSnapshot>();
+  /** Being stopped or undone: no step of a start may go on. */
+  #ending = false;
 
   constructor(context: GangContext) {
     this.#context = context;
@@ -50,13 +52,14 @@ export class Gang {
   }
 
   /** Takes up what an earlier agent of this deployment left behind. */
-  adopt(): void {
+  async adopt(): Promise<void> {
     for (const entry of this.#context.journal.state.processes) this.#add(entry.spec);
-    for (const process of this.#processes.values()) process.adopt();
+    await Promise.all([...this.#processes.values()].map((process) => process.adopt()));
   }
 
   async reserve(params: ReserveParams): Promise<void> {
     const { journal } = this.#context;
+    if (this.#ending) this.#mustStand();
     if (!this.idle && journal.state.generation !== params.generation) {
       throw new DynamoError(
         'DEPLOYMENT_BUSY',
@@ -91,6 +94,7 @@ export class Gang {
   }
 
   async prepare(): Promise<void> {
+    this.#mustStand();
     const all = [...this.#processes.values()];
     const fresh = all.flatMap((process) => {
       const next = process.nextIncarnation();
@@ -101,6 +105,7 @@ export class Gang {
   }
 
   launch(names: readonly string[]): void {
+    this.#mustStand();
     const processes = names.map((name) => this.#process(name));
     this.#context.journal.writeProcesses(
       new Map(names.map((name) => [name, { wanted: true }])),
@@ -121,20 +126,31 @@ export class Gang {
     return proven;
   }
 
-  /** Puts every ready process into discovery, then waits until the frontends serve all models. */
+  /**
+   * Puts every process into discovery, then waits until the frontends serve all models.
+   * Rejects when one is not ready any more: nothing is committed that is not whole.
+   */
   async publish(): Promise<void> {
-    const ready = [...this.#processes.values()].filter((process) => process.state === 'ready');
+    this.#mustStand();
+    const ready = [...this.#processes.values()];
+    const allReady = () => Promise.all(ready.map((process) => process.whenReady()));
+    await allReady();
     await Promise.all(
       ready.map((process) => this.#publication.publish(process.spec, process.generation, this.#context.signal)),
     );
     const frontends = ready.filter((process) => process.spec.role === 'frontend');
     await Promise.all(frontends.map((process) => this.#frontendServes(process.spec)));
+    await allReady();
     if (this.phase === 'proved') this.#context.journal.write({ phase: 'published' });
   }
 
   /** The start is committed: restart policies apply from here on. */
   settle(): void {
-    if (this.phase !== 'committed') this.#context.journal.write({ phase: 'committed' });
+    this.#mustStand();
+    if (this.phase !== 'committed') {
+      this.#context.journal.write({ phase: 'committed' });
+      for (const process of this.#processes.values()) process.settled();
+    }
     this.#context.changed();
   }
 
@@ -188,6 +204,7 @@ export class Gang {
   }
 
   async #end(options: { force: boolean }): Promise<number[]> {
+    this.#ending = true;
     const all = [...this.#processes.values()];
     const frontends = all.filter((process) => process.spec.role === 'frontend');
     const others = all.filter((process) => process.spec.role !== 'frontend');
@@ -207,6 +224,7 @@ export class Gang {
     this.#processes.clear();
     this.#pairs.clear();
     if (left.length === 0) this.#context.journal.forget();
+    this.#ending = false;
     this.#context.changed();
     return left;
   }
@@ -293,6 +311,12 @@ export class Gang {
     const { DYNAMO_CRASH_AT: _, DYNAMO_SHIM_STAGE: __, ...inherited } = process.env;
     const own = Object.fromEntries(Object.entries(spec.env).map(([name, value]) => [name, resolveEnvValue(value)]));
     return { ...inherited, ...own, DYNAMO_DEPLOYMENT_DIR: this.#context.deploymentDir };
+  }
+
+  /** A controller that was suspended may come back in the middle of an undo: it learns that it must begin again. */
+  #mustStand(): void {
+    if (this.idle || this.#ending)
+      throw new DynamoError('START_LOST', `the part of ${this.#context.deployment} on this host was undone`);
   }
 
   #process(name: string): SupervisedProcess {

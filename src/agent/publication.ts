@@ -21,6 +21,7 @@ export class Publication {
     this.#signal = signal;
   }
 
+  /** `signal` ends with the incarnation: one that is over by the time it is registered is withdrawn again. */
   async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
     if (this.#leases.get(spec.name)?.generation === generation) return;
     const instance: Instance = {
@@ -39,6 +40,7 @@ export class Publication {
     this.#leases.set(spec.name, { lease, generation });
     void lease.lost.then((error) => this.#events.write('lease-lost', messageOf(error), spec.name));
     this.#events.write('published', `${spec.url} is in discovery`, spec.name);
+    if (signal.aborted && !this.#signal.aborted) await this.withdraw(spec.name);
   }
 
   /** Whether that very incarnation was published before, by this agent or an earlier one. */

@@ -3,17 +3,21 @@ import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
+import { until } from '../base/until.ts';
 import type { ExitSnapshot, ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
-import { type AgentPaths, processLog } from '../deployment/state-dir.ts';
+import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
-import type { EventLog } from '../supervise/event-log.ts';
 import { fileSize, lastLines } from '../supervise/log-tail.ts';
 import { runCheck } from '../supervise/probes.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
-import { type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
-import type { AgentJournal, JournalProcess } from './agent-journal.ts';
+import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
+import type { JournalProcess } from './agent-journal.ts';
 import { explainExit } from './explain-exit.ts';
+import type { ProcessContext } from './process-context.ts';
 import { awaitReadiness } from './readiness.ts';
+
+/** Longest wait for what outlived its shim to be gone. */
+const SWEEP_MS = 2_000;
 
 /**
  * One supervised process over all its incarnations; the only owner of its state.
@@ -32,8 +36,12 @@ export class SupervisedProcess {
   #stateSince = performance.now();
   #waitingFor: string | null = null;
   #shim: ShimProcess | undefined;
+  /** A spawn under way: whoever stops the process waits for it, so that no shim comes up behind its back. */
+  #spawning: Promise<void> | undefined;
   #lastExit: ExitSnapshot | null = null;
   #failure: DynamoError | undefined;
+  /** Why dynamo itself killed it: the signal alone would not say. */
+  #killReason: string | null = null;
   /** Set while an operator or the gang takes it down: an exit is then expected. */
   #stopping = false;
   #readySince: number | undefined;
@@ -65,8 +73,13 @@ export class SupervisedProcess {
   }
 
   /** Spawns the shim of the incarnation the journal names; it waits for `launch`. Does nothing while one is alive. */
-  async spawn(): Promise<void> {
-    if (this.running) return;
+  spawn(): Promise<void> {
+    if (this.running) return Promise.resolve();
+    this.#spawning = this.#spawnShim();
+    return this.#spawning;
+  }
+
+  async #spawnShim(): Promise<void> {
     const { journal, lockFds, environment } = this.#context;
     const { incarnation, runId } = journal.process(this.spec.name);
     const runDir = this.#runDir(incarnation);
@@ -92,10 +105,11 @@ export class SupervisedProcess {
     this.#shim.launch();
     this.#set('starting', 'its first sign of life');
     void this.#becomeReady(this.#incarnation.signal);
+    void this.#announcePid(this.#incarnation.signal);
   }
 
-  /** Takes up what an earlier agent left: a living incarnation, or the news of its end. */
-  adopt(): void {
+  /** Takes up what an earlier agent left: a living incarnation, or the news of its end. What outlived its shim is ended first. */
+  async adopt(): Promise<void> {
     const entry = this.#context.journal.process(this.spec.name);
     if (entry.incarnation === 0) return;
     this.#begin();
@@ -108,10 +122,18 @@ export class SupervisedProcess {
     }
     // It never got its `go`, or it ended while no agent lived.
     const exit = this.#shim ? { code: null, signal: null } : this.#recordedExit(entry.incarnation);
-    this.#shim?.kill();
     this.#shim = undefined;
+    await killRun(entry, SWEEP_MS);
     if (entry.wanted && this.#context.mayRestart()) this.#afterExit(exit, 'it ended while no agent lived');
     else this.#set('pending', null);
+  }
+
+  /** The gang is committed: what ended between its readiness and the commit comes under the restart policy now. */
+  settled(): void {
+    const { incarnation, wanted } = this.#context.journal.process(this.spec.name);
+    if (!wanted || this.running || (this.#state !== 'failed' && this.#state !== 'pending')) return;
+    this.#failure = undefined;
+    this.#afterExit(this.#recordedExit(incarnation), 'it ended before the commit');
   }
 
   /** Resolves when ready; rejects with the reason it never will be. */
@@ -134,9 +156,10 @@ export class SupervisedProcess {
   /** Ends it: SIGTERM to its group, SIGKILL after `killAfterMs`. Also cancels a pending restart. Resolves when all of it is gone. */
   async stop(killAfterMs: number): Promise<void> {
     this.#stopping = true;
+    this.#incarnation.abort(); // nothing may make it ready, or restart it, from here on
+    await this.#spawning?.catch(() => {});
     const shim = this.#shim;
     if (!shim || !this.running) {
-      this.#incarnation.abort();
       if (shim) await shim.exited;
       if (this.#state !== 'failed') this.#set('exited', null);
       return;
@@ -146,7 +169,6 @@ export class SupervisedProcess {
       killAfterMs === 0 ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`,
     );
     await shim.terminate(killAfterMs);
-    this.#incarnation.abort();
     this.#set('exited', null);
   }
 
@@ -202,7 +224,7 @@ export class SupervisedProcess {
         details: failure.details.length > 0 ? failure.details : this.#lastLines(20),
       });
       this.#context.events.write('not-ready', failure.message, this.spec.name);
-      if (this.#context.mayRestart()) this.#shim?.kill();
+      if (this.#context.mayRestart()) this.#kill(failure.message);
       else this.#set('failed', null);
       return;
     }
@@ -210,6 +232,12 @@ export class SupervisedProcess {
     this.#failure = undefined;
     this.#set('ready', null);
     void this.#watchLiveness(signal);
+  }
+
+  /** The engine's pid is known a moment after its launch; with no checks nothing else would change then. */
+  async #announcePid(signal: AbortSignal): Promise<void> {
+    await until(() => this.#shim?.enginePid ?? undefined, { deadlineMs: 10_000, signal }).catch(() => {});
+    this.#context.changed();
   }
 
   async #watchLiveness(signal: AbortSignal): Promise<void> {
@@ -222,12 +250,9 @@ export class SupervisedProcess {
       if (signal.aborted) return;
       misses = result.ok ? 0 : misses + 1;
       if (misses < rule.failures) continue;
-      this.#context.events.write(
-        'liveness-lost',
-        `${misses} checks in a row failed: ${result.detail}; killing it`,
-        this.spec.name,
-      );
-      this.#shim?.kill();
+      const reason = `${misses} checks in a row failed: ${result.detail}`;
+      this.#context.events.write('liveness-lost', `${reason}; killing it`, this.spec.name);
+      this.#kill(reason);
       return;
     }
   }
@@ -237,7 +262,12 @@ export class SupervisedProcess {
     if (this.#shim !== shim || signal.aborted || this.#context.signal.aborted) return;
     this.#incarnation.abort();
     if (this.#stopping) return;
-    this.#afterExit(exit, null);
+    this.#afterExit(exit, this.#killReason);
+  }
+
+  #kill(reason: string): void {
+    this.#killReason = reason;
+    this.#shim?.kill();
   }
 
   #afterExit(exit: ShimExit, note: string | null): void {
@@ -280,6 +310,7 @@ export class SupervisedProcess {
       await this.spawn();
       if (!this.#stopping) this.launch();
     } catch (error) {
+      if (this.#stopping) return;
       // No disk, no shim: as good as another failed try, and it waits longer each time.
       this.#afterExit({ code: null, signal: null }, messageOf(error));
     }
@@ -306,6 +337,7 @@ export class SupervisedProcess {
     this.#incarnation = new AbortController();
     this.#stopping = false;
     this.#failure = undefined;
+    this.#killReason = null;
   }
 
   #set(state: ProcessState, waitingFor: string | null): void {
@@ -343,25 +375,4 @@ export class SupervisedProcess {
       if (Number(entry) < incarnation - 3) rmSync(path.join(folder, entry), { recursive: true, force: true });
     }
   }
-}
-
-/** What a supervised process needs from its agent. */
-export interface ProcessContext {
-  paths: AgentPaths;
-  journal: AgentJournal;
-  events: EventLog;
-  /** Ends with the agent. */
-  signal: AbortSignal;
-  /** In [0, 1). */
-  random(): number;
-  /** Whether the gang is committed: only then a restart policy applies. */
-  mayRestart(): boolean;
-  lockFds(spec: ProcessSpec): number[];
-  /** Environment of the engine, without the run id. */
-  environment(spec: ProcessSpec): NodeJS.ProcessEnv;
-  /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */
-  onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void>;
-  /** It ended unasked: withdraw it. */
-  onGone(process: SupervisedProcess): void;
-  changed(): void;
 }
