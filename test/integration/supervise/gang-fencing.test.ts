@@ -1,0 +1,129 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deploymentPaths } from '../../../src/deployment/state-dir.ts';
+import { readStat } from '../../../src/supervise/identity.ts';
+import { PROTOCOL_VERSION } from '../../../src/supervise/protocol.ts';
+import { fixtureBin } from '../../helpers/fixture-bin.ts';
+import { freePort } from '../../helpers/free-port.ts';
+import { TestDeployment } from '../../helpers/test-deployment.ts';
+import { trivialProcess } from '../../helpers/trivial-plan.ts';
+import { waitFor } from '../../helpers/until.ts';
+
+let demo: TestDeployment;
+beforeEach(() => {
+  demo = new TestDeployment();
+});
+afterEach(() => demo[Symbol.asyncDispose]());
+
+/** A start that stays uncommitted until `demo.file('ready')` exists. */
+async function startHeldBack(startLeaseMs: number): Promise<number> {
+  const port = await freePort();
+  const held = trivialProcess('worker-1', {
+    argv: fixtureBin('ready-while.mjs', String(port), demo.file('ready')),
+    url: `http://127.0.0.1:${port}`,
+    ports: { http: port },
+    readiness: [{ kind: 'http', path: '/' }],
+    startTimeoutMs: 60_000,
+  });
+  const { pid } = await demo.start([trivialProcess('worker-0'), held], { startLeaseMs });
+  await demo.process('worker-1', 'starting', (entry) => entry.state === 'starting' && entry.pid !== null);
+  return pid;
+}
+
+async function suspend(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await waitFor('the controller to be suspended', () => readStat(pid)?.state === 'T');
+}
+
+describe('epochs', () => {
+  it('a lower one is refused, an unattached caller too, and nothing changes', async () => {
+    const { pid } = await demo.start([trivialProcess('worker-0')]);
+    const before = await demo.ready();
+    process.kill(pid, 'SIGKILL');
+    await waitFor('no controller', async () => (await demo.snapshot()) === undefined);
+    await demo.start();
+    await demo.ready();
+    const peer = await demo.agentPeer();
+    const attach = (epoch: number, protocol = PROTOCOL_VERSION, deployment = 'trivial') =>
+      peer.request('attach', { protocol, deployment, epoch });
+    await expect(attach(1)).rejects.toMatchObject({
+      code: 'SUPERSEDED',
+      message: 'epoch 1 is over: this agent has seen 2',
+    });
+    await expect(attach(9, PROTOCOL_VERSION + 1)).rejects.toMatchObject({ code: 'STATE_VERSION' });
+    await expect(attach(9, PROTOCOL_VERSION, 'other')).rejects.toMatchObject({ code: 'NO_DEPLOYMENT' });
+    await expect(peer.request('stop', { force: true })).rejects.toMatchObject({ code: 'SUPERSEDED' });
+    await expect(peer.request('undo', {})).rejects.toMatchObject({ code: 'SUPERSEDED' });
+    const seen = await peer.request('observe', { protocol: PROTOCOL_VERSION });
+    peer.close();
+    expect(seen).toMatchObject({ phase: 'committed', generation: 1, inDoubt: false });
+    expect((await demo.ready()).processes[0]?.pid).toBe(before.processes[0]?.pid);
+  });
+
+  it('a higher one takes the agent over, and the old controller ends instead of fighting', async () => {
+    const { pid } = await demo.start([trivialProcess('worker-0')]);
+    const before = (await demo.ready()).processes[0]?.pid;
+    const peer = await demo.agentPeer();
+    await peer.request('attach', { protocol: PROTOCOL_VERSION, deployment: 'trivial', epoch: 7 });
+    await waitFor('the old controller to end', () => readStat(pid) === undefined || readStat(pid)?.state === 'Z');
+    expect(demo.supervised()).toContain(before);
+    expect(await peer.request('stop', { force: true })).toEqual({ leftPids: [] });
+    peer.close();
+    await demo.empty();
+  });
+});
+
+describe('a controller that is suspended before the commit', () => {
+  it('for longer than the lease: the agent undoes; resumed, the start ends whole', async () => {
+    const controller = await startHeldBack(600);
+    await suspend(controller);
+    await waitFor('everything but the controller to be gone', () => demo.pids().every((pid) => pid === controller));
+    expect(demo.events('undo').at(-1)?.message).toMatch(
+      /^no controller for \d+\.\d s before the commit: undoing generation 1$/,
+    );
+    writeFileSync(demo.file('ready'), '');
+    process.kill(controller, 'SIGCONT');
+    const view = await demo.ready();
+    expect(view.processes.every((entry) => entry.state === 'ready')).toBe(true);
+    await demo.stop();
+  });
+
+  it('for less than the lease: nothing is undone', async () => {
+    const controller = await startHeldBack(60_000);
+    const before = demo.supervised();
+    await suspend(controller);
+    writeFileSync(demo.file('ready'), '');
+    const peer = await demo.agentPeer();
+    await waitFor('the agent to see the last process ready', async () => {
+      const { processes } = await peer.request('observe', { protocol: PROTOCOL_VERSION });
+      return processes.every((entry) => entry.state === 'ready');
+    });
+    peer.close();
+    process.kill(controller, 'SIGCONT');
+    await demo.ready();
+    expect(before.every((pid) => demo.supervised().includes(pid))).toBe(true);
+    await demo.stop();
+  });
+});
+
+describe('an agent that cannot read the commit record', () => {
+  it('is in doubt: it keeps its processes and says so, and undoes once it can read that there is none', async () => {
+    const controller = await startHeldBack(500);
+    const peer = await demo.agentPeer();
+    const before = demo.supervised();
+    const { discovery } = deploymentPaths(demo.dir);
+    renameSync(discovery, `${discovery}.away`);
+    writeFileSync(discovery, 'not a folder');
+    process.kill(controller, 'SIGKILL');
+    await waitFor(
+      'the agent to be in doubt',
+      async () => (await peer.request('observe', { protocol: PROTOCOL_VERSION })).inDoubt,
+    );
+    expect(demo.events('in-doubt')).toHaveLength(1);
+    expect(before.every((pid) => demo.supervised().includes(pid))).toBe(true);
+    peer.close();
+    renameSync(discovery, `${discovery}.file`);
+    renameSync(`${discovery}.away`, discovery);
+    await demo.empty();
+  });
+});
