@@ -34,7 +34,8 @@ for (const [from, to] of [['src/supervise/shim.sh', 'shim.sh']]) {
 const stamp = path.join(fresh, '.built');
 writeFileSync(stamp, `${started.toISOString()}\n`);
 
-// Old chunks stay: a process started before the rebuild may still load one lazily.
+// Old chunks stay: a process started before the rebuild may still load one lazily. A package carries only the new ones.
+if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 for (const name of readdirSync(fresh).filter((file) => file !== '.built')) {
   renameSync(path.join(fresh, name), path.join(dist, name));

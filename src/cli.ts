@@ -1,4 +1,4 @@
-import { enableCompileCache } from 'node:module';
+import nodeModule from 'node:module';
 import { CommanderError } from 'commander';
 import { DynamoError, messageOf } from './base/errors.ts';
 import { packageVersion } from './base/package-root.ts';
@@ -8,9 +8,19 @@ import { buildProgram } from './commands/program.ts';
  * The entry file, and the only one that ends the process. Builds the program, runs one command, prints one error, sets the
  * exit status. A command's code loads when it is chosen, so `--help` stays fast.
  */
-enableCompileCache();
+nodeModule.enableCompileCache?.();
+
+/** Oldest Node that everything dynamo is built on supports (`engines` in package.json). */
+const OLDEST_NODE = [22, 19] as const;
 
 async function main(argv: string[]): Promise<number> {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+    process.stderr.write(
+      `error: dynamo needs Node ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}\n`,
+    );
+    return 4;
+  }
   const program = buildProgram(packageVersion());
   try {
     await program.parseAsync(argv);
