@@ -44,7 +44,7 @@ function notes(snapshot: DeploymentSnapshot): string[] {
   }
   if (snapshot.unattended) {
     lines.push(
-      `No controller runs: serving goes on, restarts within a host too. Adopt it: dynamo serve ${snapshot.recipe}`,
+      `No controller runs: serving goes on. Adopt it with the command that started it, same --set and --name: dynamo serve ${snapshot.recipe}`,
     );
   }
   for (const agent of snapshot.agents) {
