@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
@@ -108,6 +109,8 @@ function lockFolder(): string {
   const umask = process.umask(0);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o1777 });
+  } catch (error) {
+    throw explainWriteError(error, folder);
   } finally {
     process.umask(umask);
   }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -13,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { explainWriteError } from '../base/atomic-file.ts';
-import { DynamoError, systemCode } from '../base/errors.ts';
+import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
 import { isAlive, ownIdentity, parseIdentity } from './identity.ts';
 
 /**
@@ -35,6 +36,9 @@ export interface LockOptions {
   hostWide?: boolean;
 }
 
+/** Exit status of `flock --nonblock` when somebody else holds the lock; anything else means that it could not tell. */
+const HELD = 1;
+
 let flockTool: boolean | undefined;
 
 /** Takes the lock, or returns `undefined` when somebody else holds it. Throws when the file cannot be opened. */
@@ -45,6 +49,8 @@ export function tryLock(file: string, options: LockOptions): FileLock | undefine
 
 /** What the holder wrote, for messages. */
 export function lockHolder(file: string): string | undefined {
+  const identity = readHolder(file);
+  if (identity) return `${identity.runId} (pid ${identity.pid})`;
   try {
     return readFileSync(file, 'utf8').trim() || undefined;
   } catch {
@@ -55,12 +61,14 @@ export function lockHolder(file: string): string | undefined {
 function tryKernelLock(file: string, options: LockOptions): FileLock | undefined {
   const fd = openLockFile(file, options.hostWide ?? false);
   // The lock is taken on the shared open file description, so it stays when the tool has gone.
-  const { status } = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
-    stdio: ['ignore', 'ignore', 'ignore', fd],
+  const { status, error, stderr } = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', fd],
   });
+  if (status !== 0) closeSync(fd);
+  if (status === HELD) return undefined;
   if (status !== 0) {
-    closeSync(fd);
-    return undefined;
+    const reason = error ? messageOf(error) : stderr.toString().trim() || `flock ended with ${status}`;
+    throw new DynamoError('STATE_UNREADABLE', `cannot lock ${file}: ${reason}`, { cause: error });
   }
   describeHolder(fd, options.holder);
   let open = true;
@@ -79,16 +87,25 @@ function openLockFile(file: string, hostWide: boolean): number {
   try {
     return openExisting(file);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw explainWriteError(error, file);
+    if (systemCode(error) !== 'ENOENT') throw explainOpenError(error, file);
   }
   try {
     const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
     if (hostWide) fchmodSync(fd, mode); // the umask would keep other users out
     return fd;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return openExisting(file);
-    throw explainWriteError(error, file);
+    if (systemCode(error) !== 'EEXIST') throw explainOpenError(error, file);
   }
+  try {
+    return openExisting(file); // somebody made it a moment ago
+  } catch (error) {
+    throw explainOpenError(error, file);
+  }
+}
+
+function explainOpenError(error: unknown, file: string): unknown {
+  if (systemCode(error) !== 'ELOOP') return explainWriteError(error, file);
+  return new DynamoError('STATE_UNREADABLE', `${file} is a symbolic link: not followed`, { cause: error });
 }
 
 /** Never creates: opening another user's file with O_CREAT in a sticky folder is refused by the kernel. */
@@ -98,7 +115,8 @@ function openExisting(file: string): number {
     fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
     if (systemCode(error) !== 'EACCES') throw error;
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // Not blocking: a pipe of that name would wait for a writer.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   }
   if (fstatSync(fd).isFile()) return fd;
   closeSync(fd);
@@ -117,24 +135,48 @@ function describeHolder(fd: number, holder: string): void {
 
 function tryIdentityLock(file: string, options: LockOptions): FileLock | undefined {
   const own = ownIdentity(options.holder);
-  const mine = `${file}.${process.pid}`;
-  writeFileSync(mine, JSON.stringify(own), { mode: options.hostWide ? 0o644 : 0o600 });
+  const mine = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      try {
-        linkSync(mine, file);
-        return identityLock(file, own.startTime);
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw explainWriteError(error, file);
-      }
-      const holder = readHolder(file);
-      if (holder && isAlive(holder)) return undefined;
-      rmSync(file, { force: true });
-    }
-    return undefined;
+    writeFileSync(mine, JSON.stringify(own), { mode: options.hostWide ? 0o644 : 0o600, flag: 'wx' });
+    if (linkUnlessThere(mine, file)) return identityLock(file, own.startTime);
+    if (isHeld(file)) return undefined;
+    return takeOver(mine, file) ? identityLock(file, own.startTime) : undefined;
+  } catch (error) {
+    throw explainWriteError(error, file);
   } finally {
     rmSync(mine, { force: true });
   }
+}
+
+/** A dead owner's file is removed by one process at a time: two that found it dead must not remove each other's. */
+function takeOver(mine: string, file: string): boolean {
+  const guard = `${file}.takeover`;
+  if (!linkUnlessThere(mine, guard)) {
+    if (isHeld(guard)) return false;
+    rmSync(guard, { force: true });
+    if (!linkUnlessThere(mine, guard)) return false;
+  }
+  try {
+    if (!isHeld(file)) rmSync(file, { force: true });
+    return linkUnlessThere(mine, file);
+  } finally {
+    rmSync(guard, { force: true });
+  }
+}
+
+function linkUnlessThere(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function isHeld(file: string): boolean {
+  const holder = readHolder(file);
+  return holder !== undefined && isAlive(holder);
 }
 
 function identityLock(file: string, startTime: string): FileLock {
