@@ -63,7 +63,7 @@ export const ERRORS = {
 
   INVALID_REQUEST: { exit: 1, http: 400, hint: 'The request does not fit the OpenAI API.' },
   MODEL_NOT_FOUND: { exit: 1, http: 404, hint: 'GET /v1/models lists the models served here.' },
-  REQUEST_TOO_LARGE: { exit: 1, http: 413, hint: 'Send a smaller body, or raise `bodyLimit` of the frontend.' },
+  REQUEST_TOO_LARGE: { exit: 1, http: 413, hint: 'Send a smaller body, or raise `--body-limit-mb` of the frontend.' },
   SATURATED: { exit: 1, http: 529, hint: 'All workers are busy; retry later.' },
   UPSTREAM_ERROR: { exit: 1, http: 502, hint: 'The worker failed; the frontend log says how.' },
   UPSTREAM_TIMEOUT: { exit: 1, http: 504, hint: 'The worker did not answer in time.' },
