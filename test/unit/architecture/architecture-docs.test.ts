@@ -30,11 +30,10 @@ describe('docs/architecture.md', () => {
     expect(steps).toEqual(START_STEPS.map(({ name, actors }) => ({ name, actors: [...actors] })));
   });
 
-  it('has a line for every dependency', () => {
+  it('has a line for every dependency, and no other', () => {
     const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
     const named = [...sectionOf('Dependencies').matchAll(/^- `([^`]+)`: .+/gm)].map((match) => match[1]!);
-    const wanted = Object.keys({ ...manifest['dependencies'], ...manifest['devDependencies'] });
-    expect(wanted.filter((name) => !named.includes(name))).toEqual([]);
+    expect(named.sort()).toEqual(Object.keys({ ...manifest['dependencies'], ...manifest['devDependencies'] }).sort());
   });
 
   it('shows the state machines as the code draws them', () => {

@@ -1,0 +1,86 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readStat } from '../../src/supervise/identity.ts';
+import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { waitFor } from '../helpers/until.ts';
+
+/** The rows of the unattended matrix of docs/operations.md: what is gone in each. */
+const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+const rows = [...page.matchAll(/^\| (up|gone) \| (up|gone) \| (up|gone) \|/gm)].map(([, controller, agent, store]) => ({
+  controller: controller === 'up',
+  agent: agent === 'up',
+  store: store === 'up',
+}));
+
+const serve = [
+  ...['serve', 'quickstart', '--detach', '--set', 'frontend.port=auto', '--set', 'discovery.ttl=1s'],
+  ...['--set', 'workers.decode.restart={initialBackoff: 100ms, maxBackoff: 500ms, maxRestarts: 100}'],
+];
+const isGone = (pid: number) => ['Z', undefined].includes(readStat(pid)?.state);
+
+/** A store that can be neither read nor written; undone by the returned function. */
+function breakStore(box: Sandbox): () => void {
+  const folder = path.join(box.deploymentDir(), 'discovery');
+  renameSync(folder, `${folder}.away`);
+  writeFileSync(folder, 'not a folder');
+  return () => {
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+  };
+}
+
+async function kill(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await waitFor(`pid ${pid} to be gone`, () => isGone(pid));
+}
+
+describe('the unattended matrix of docs/operations.md', () => {
+  it('has a row for every combination', () => {
+    expect(new Set(rows.map((row) => JSON.stringify(row))).size).toBe(8);
+  });
+
+  it.each(rows)(
+    'controller up: $controller, agent up: $agent, store up: $store',
+    async ({ controller, agent, store }) => {
+      await using box = new Sandbox();
+      expect(await box.run(...serve)).toMatchObject({ code: 0, stderr: '' });
+      const before = await box.ready();
+      const mendStore = store ? () => {} : breakStore(box);
+      const pids = supervisors(before);
+      if (!controller) await kill(pids.controller);
+      if (!agent) await kill(pids.agent);
+
+      // Serving goes on, whatever is gone, also past the TTL and without one of the decode workers.
+      for (const end = performance.now() + 2_500; performance.now() < end; ) await ask(before.endpoint);
+      const victim = before.processes.find((process) => process.name === 'decode-0')!;
+      await kill(victim.pid!);
+      for (let count = 0; count < 10; count += 1) await ask(before.endpoint);
+
+      const back = () =>
+        waitFor('decode-0 to be back', async () => {
+          const snapshot = await box.status();
+          return snapshot.processes.find(({ name, state }) => name === 'decode-0' && state === 'ready') && snapshot;
+        });
+      // By itself where the table says so; else it is not back, and comes back once mended as the table says.
+      if (store && (controller || agent)) await back();
+      else expect((await box.status()).processes.find(({ name }) => name === 'decode-0')?.state).not.toBe('ready');
+      mendStore();
+      if (!controller) expect(await box.run(...serve)).toMatchObject({ code: 0, stderr: '' });
+      await back();
+      const after = await box.ready();
+      expect(after).toMatchObject({
+        unattended: false,
+        generation: before.generation,
+        agents: [{ state: 'connected' }],
+      });
+      for (const { name, pid } of before.processes) {
+        if (name !== 'decode-0') expect(after.processes.find((process) => process.name === name)?.pid).toBe(pid);
+      }
+      await ask(after.endpoint);
+
+      expect(await box.run('stop', 'quickstart')).toMatchObject({ code: 0, stderr: '' });
+      await waitFor('nothing to be left', () => box.processes().length === 0);
+    },
+  );
+});
