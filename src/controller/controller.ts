@@ -1,29 +1,28 @@
 import type net from 'node:net';
 import { aborted, pause } from '../base/abort.ts';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
-import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { ageStatus, composeSnapshot } from '../deployment/compose-snapshot.ts';
+import { composeSnapshot } from '../deployment/compose-snapshot.ts';
 import { writeControllerIdentity } from '../deployment/controller-identity.ts';
 import { type DeploymentRecord, type NewDeploymentRecord, readRecord, writeRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
 import { createDiscovery } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
+import { planDifference } from '../plan/plan-difference.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
-import type { AgentStatus, EventRecord, StartRequest } from '../supervise/protocol.ts';
+import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
 import { listenSocket } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
-import { AgentLink } from './agent-link.ts';
+import { AgentLinks } from './agent-links.ts';
 import { ClientServer } from './client-server.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
 const EPHEMERAL_GRACE_MS = 10_000;
-const RECONNECT = { initialMs: 100, maxMs: 5_000, factor: 2 };
 
 export interface ControllerOptions {
   deployment: string;
@@ -67,8 +66,7 @@ class Controller {
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
-  readonly #statuses = new Map<string, { status: AgentStatus; heardAt: number }>();
-  #links: AgentLink[] = [];
+  #links!: AgentLinks;
   #epoch = 0;
   #record: DeploymentRecord | undefined;
   #discovery: Discovery | undefined;
@@ -96,9 +94,19 @@ class Controller {
       this.#epoch = Number(readJsonFile(this.#paths.epoch) ?? 0) + 1;
       writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
       writeControllerIdentity(this.#options.dir);
+      this.#links = new AgentLinks({
+        deployment: this.#options.deployment,
+        dir: this.#options.dir,
+        epoch: this.#epoch,
+        events: this.#events,
+        signal: this.#ended.signal,
+        onChange: () => this.#clients.changed(),
+        onEvent: (event) => this.#tell(event),
+      });
       this.#record = readRecord(this.#paths.record);
       const fresh = await this.#isFreshStart();
       if (fresh) await this.#takeBackEarlierStart();
+      else this.#refuseOtherRecipe();
       this.#writeStartRecord(fresh);
       server = await listenSocket(socketPath(this.#options.dir, 'controller'), (socket) =>
         this.#clients.accept(socket),
@@ -111,7 +119,7 @@ class Controller {
       this.#options.signal.removeEventListener('abort', end);
       server?.close();
       this.#clients.close();
-      for (const link of this.#links) link.close();
+      this.#links?.close();
       await this.#discovery?.[Symbol.asyncDispose]();
       this.#lock.release();
     }
@@ -132,16 +140,20 @@ class Controller {
     const record = this.#record;
     if (!record || record.phase === 'stopped' || record.phase === 'failed') return;
     this.#events.write('undo', `generation ${record.generation} was never committed or half stopped: taking it back`);
-    this.#makeLinks(record.plan.hosts);
-    for (const link of this.#links) {
-      await link.ensure(this.#ended.signal);
-      await link.attach();
-      const { leftPids } = await link.request('stop', { force: true });
-      if (leftPids.length > 0) throw leftBehind(leftPids);
-      await link.leave();
-    }
-    this.#statuses.clear();
+    this.#links.make(record.plan.hosts);
+    const leftPids = await this.#links.stop(true);
+    if (leftPids.length > 0) throw leftBehind(leftPids);
+    this.#links.close();
     this.#record = writeRecord(this.#paths.record, { ...record, phase: 'stopped' });
+  }
+
+  /** It was committed a moment before its controller died, so whoever asked could not know what runs. */
+  #refuseOtherRecipe(): void {
+    const { request } = this.#options;
+    if (!request || request.recipeHash === this.#current.recipeHash) return;
+    throw new DynamoError('RECIPE_CHANGED', `${this.#options.deployment} runs with another recipe`, {
+      details: planDifference(this.#current.plan, request.plan),
+    });
   }
 
   #writeStartRecord(fresh: boolean): void {
@@ -179,13 +191,13 @@ class Controller {
     try {
       this.#discovery = await this.#openDiscovery(plan.discovery.ttlMs);
       await this.#discovery.clear();
-      this.#makeLinks(plan.hosts);
+      this.#links.make(plan.hosts);
       await startGang({
         plan,
         planHash,
         generation,
         epoch: this.#epoch,
-        links: this.#links,
+        links: this.#links.all,
         discovery: this.#discovery,
         signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]),
         onEvent: (type, message) => this.#events.write(type, message),
@@ -203,40 +215,15 @@ class Controller {
     const { plan, generation } = this.#current;
     this.#setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
-    this.#makeLinks(plan.hosts);
+    this.#links.make(plan.hosts);
     this.#attend();
   }
 
-  /** Keeps a line to every agent; whatever restarts within a host, its agent does alone. */
   #attend(): void {
-    for (const link of this.#links) void this.#keepLinked(link);
+    const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+    this.#links.attend(this.#current.generation, signal, () => this.#ended.abort());
     if (this.#options.request?.ephemeral && !this.#clients.hasEphemeralClient) void this.#stopUnlessClientReturns();
     this.#clients.changed();
-  }
-
-  async #keepLinked(link: AgentLink): Promise<void> {
-    const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
-    for (let attempt = 0; !signal.aborted; ) {
-      if (link.connected && link.status) {
-        attempt = 0;
-        await pause(100, signal);
-        continue;
-      }
-      try {
-        await link.ensure(signal);
-        const status = await link.attach();
-        if (status.phase === 'published') await link.request('settle', { generation: this.#current.generation });
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#events.write('agent-lost', `no line to the agent of ${link.host}: ${messageOf(error)}`);
-        if (error instanceof DynamoError && error.code === 'SUPERSEDED') {
-          this.#ended.abort();
-          return;
-        }
-        await pause(backoffDelay(RECONNECT, attempt, Math.random()), signal);
-        attempt += 1;
-      }
-    }
   }
 
   /** The start cannot succeed: everything is taken back, the reason is kept, the controller ends. */
@@ -245,18 +232,7 @@ class Controller {
       error instanceof DynamoError ? error : new DynamoError('START_LOST', messageOf(error), { cause: error });
     if (!(error instanceof DynamoError)) this.#options.log.error({ err: error }, 'the start failed unexpectedly');
     this.#events.write('failed', failure.message);
-    for (const link of this.#links) {
-      try {
-        if (!link.connected) await link.ensure(this.#ended.signal).then(() => link.attach());
-        await link.request('undo', {});
-        await link.leave();
-      } catch (cause) {
-        this.#events.write(
-          'undo',
-          `the agent of ${link.host} could not be told to undo; it does so by itself: ${messageOf(cause)}`,
-        );
-      }
-    }
+    await this.#links.undo();
     this.#setPhase('failed', failure);
     this.#clients.flush();
     this.#ended.abort();
@@ -270,8 +246,7 @@ class Controller {
     }
     if (this.#current.phase !== 'committed')
       throw new DynamoError('DEPLOYMENT_BUSY', `${this.#current.name} is ${this.#current.phase}`);
-    const link = this.#links.find((candidate) => candidate.host === spec.host);
-    if (!link?.status) throw new DynamoError('HOST_UNREACHABLE', `no agent answers on ${spec.host}`);
+    const link = this.#links.to(spec.host);
     this.#events.write(action, `asked to ${action} it`, name);
     await link.request(action, { name });
   }
@@ -279,7 +254,7 @@ class Controller {
   #stop(force: boolean): Promise<number[]> {
     if (force && this.#stopping) {
       // The second, impatient request: stop waiting for drains that are under way.
-      return this.#stopAgents(true);
+      return this.#links.stop(true);
     }
     this.#stopping ??= this.#stopOnce(force).catch((error: unknown) => {
       this.#stopping = undefined; // an agent could not be reached: the next request tries again
@@ -292,7 +267,7 @@ class Controller {
     this.#events.write('stop', force ? 'stopping at once' : 'stopping: frontends drain first');
     this.#stopAsked.abort(new DynamoError('START_STOPPED', 'the start was stopped'));
     if (this.#record && this.#record.phase !== 'stopped') this.#setPhase('stopping');
-    const leftPids = await this.#stopAgents(force);
+    const leftPids = await this.#links.stop(force);
     if (leftPids.length === 0) {
       await this.#discovery?.clear().catch((error: unknown) => this.#events.write('discovery', messageOf(error)));
       if (this.#record) this.#setPhase('stopped');
@@ -304,46 +279,11 @@ class Controller {
     return leftPids;
   }
 
-  async #stopAgents(force: boolean): Promise<number[]> {
-    const left = await Promise.all(
-      this.#links.map(async (link) => {
-        if (!link.connected) await link.ensure(this.#ended.signal);
-        if (!link.status) await link.attach();
-        const { leftPids } = await link.request('stop', { force });
-        if (leftPids.length === 0) await link.leave();
-        return leftPids;
-      }),
-    );
-    return left.flat();
-  }
-
   async #stopUnlessClientReturns(): Promise<void> {
     await pause(EPHEMERAL_GRACE_MS, this.#ended.signal);
     if (this.#ended.signal.aborted || this.#clients.hasEphemeralClient) return;
     this.#events.write('stop', 'the client this deployment was tied to has gone');
     await this.#stop(false);
-  }
-
-  #makeLinks(hosts: readonly string[]): void {
-    for (const link of this.#links) link.close();
-    this.#links = hosts.map(
-      (host) =>
-        new AgentLink({
-          deployment: this.#options.deployment,
-          dir: this.#options.dir,
-          host,
-          epoch: this.#epoch,
-          onStatus: (status) => {
-            this.#statuses.set(host, { status, heardAt: performance.now() });
-            this.#clients.changed();
-          },
-          onEvent: (event) => this.#tell(event),
-          onLost: () => {
-            this.#statuses.delete(host);
-            this.#clients.changed();
-          },
-        }),
-    );
   }
 
   async #openDiscovery(ttlMs: number): Promise<Discovery> {
@@ -372,15 +312,11 @@ class Controller {
   }
 
   #snapshot(): DeploymentSnapshot {
-    const now = performance.now();
-    const heard = [...this.#statuses].map(
-      ([host, { status, heardAt }]) => [host, ageStatus(status, now - heardAt)] as const,
-    );
     return composeSnapshot({
       record: this.#current,
       epoch: this.#epoch,
       controllerPid: process.pid,
-      agents: new Map(heard),
+      agents: this.#links.statuses(),
     });
   }
 

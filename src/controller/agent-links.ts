@@ -1,0 +1,139 @@
+import { pause } from '../base/abort.ts';
+import { backoffDelay } from '../base/backoff.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import { ageStatus } from '../deployment/compose-snapshot.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import type { AgentStatus, EventRecord } from '../supervise/protocol.ts';
+import { AgentLink } from './agent-link.ts';
+
+const RECONNECT = { initialMs: 100, maxMs: 5_000, factor: 2 };
+/** How often a standing line is looked at. */
+const LOOK_MS = 100;
+
+export interface AgentLinksOptions {
+  deployment: string;
+  dir: string;
+  epoch: number;
+  events: EventLog;
+  /** Ends with the controller. */
+  signal: AbortSignal;
+  onChange(): void;
+  onEvent(event: EventRecord): void;
+}
+
+/** The controller's lines to all its agents, and what it last heard from each. */
+export class AgentLinks {
+  readonly #options: AgentLinksOptions;
+  readonly #heard = new Map<string, { status: AgentStatus; at: number }>();
+  #links: AgentLink[] = [];
+
+  constructor(options: AgentLinksOptions) {
+    this.#options = options;
+  }
+
+  get all(): readonly AgentLink[] {
+    return this.#links;
+  }
+
+  /** What each agent that answers said last, times in it brought up to now. */
+  statuses(): Map<string, AgentStatus> {
+    const now = performance.now();
+    return new Map([...this.#heard].map(([host, { status, at }]) => [host, ageStatus(status, now - at)]));
+  }
+
+  /** One line a host; nothing is connected yet. */
+  make(hosts: readonly string[]): void {
+    this.close();
+    const { deployment, dir, epoch, onChange, onEvent } = this.#options;
+    this.#links = hosts.map(
+      (host) =>
+        new AgentLink({
+          ...{ deployment, dir, host, epoch, onEvent },
+          onStatus: (status) => {
+            this.#heard.set(host, { status, at: performance.now() });
+            onChange();
+          },
+          onLost: () => {
+            this.#heard.delete(host);
+            onChange();
+          },
+        }),
+    );
+  }
+
+  /** The line to one host. Throws `HOST_UNREACHABLE` while no agent answers there. */
+  to(host: string): AgentLink {
+    const link = this.#links.find((candidate) => candidate.host === host);
+    if (!link?.status) throw new DynamoError('HOST_UNREACHABLE', `no agent answers on ${host}`);
+    return link;
+  }
+
+  /**
+   * Keeps all lines up until the signal aborts, replacing agents that die. Whatever restarts within a host, its agent does alone.
+   * `superseded` is called when a newer controller has taken an agent over.
+   */
+  attend(generation: number, signal: AbortSignal, superseded: () => void): void {
+    for (const link of this.#links) void this.#keep(link, generation, signal, superseded);
+  }
+
+  async #keep(link: AgentLink, generation: number, signal: AbortSignal, superseded: () => void): Promise<void> {
+    for (let attempt = 0; !signal.aborted; ) {
+      if (link.connected && link.status) {
+        attempt = 0;
+        await pause(LOOK_MS, signal);
+        continue;
+      }
+      try {
+        await link.ensure(signal);
+        const status = await link.attach();
+        if (status.phase === 'published') await link.request('settle', { generation });
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.events.write('agent-lost', `no line to the agent of ${link.host}: ${messageOf(error)}`);
+        if (error instanceof DynamoError && error.code === 'SUPERSEDED') return superseded();
+        await pause(backoffDelay(RECONNECT, attempt, Math.random()), signal);
+        attempt += 1;
+      }
+    }
+  }
+
+  /** Ends everything on every host, starting agents where none answers. Resolves with the pids that could not be ended. */
+  async stop(force: boolean): Promise<number[]> {
+    const left = await Promise.all(
+      this.#links.map(async (link) => {
+        await this.#reach(link);
+        const { leftPids } = await link.request('stop', { force });
+        if (leftPids.length === 0) await link.leave();
+        return leftPids;
+      }),
+    );
+    return left.flat();
+  }
+
+  /** Takes an uncommitted start back everywhere. An agent that cannot be told does so by itself when its lease is over. */
+  async undo(): Promise<void> {
+    for (const link of this.#links) {
+      try {
+        await this.#reach(link);
+        await link.request('undo', {});
+        await link.leave();
+      } catch (error) {
+        this.#options.events.write(
+          'undo',
+          `the agent of ${link.host} could not be told to undo; it does so by itself: ${messageOf(error)}`,
+        );
+      }
+    }
+  }
+
+  close(): void {
+    for (const link of this.#links) link.close();
+    this.#links = [];
+    this.#heard.clear();
+  }
+
+  async #reach(link: AgentLink): Promise<void> {
+    if (!link.connected) await link.ensure(this.#options.signal);
+    if (!link.status) await link.attach();
+  }
+}
