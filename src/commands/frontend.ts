@@ -2,6 +2,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_DISCOVERY_TTL_MS } from '../discovery/discovery.ts';
 import { DEFAULT_KV_LEASE_MS } from '../engines/vllm/kv-transfer.ts';
 import type { FrontendOptions } from '../frontend/frontend-options.ts';
+import {
+  DEFAULT_QUARANTINE_MS,
+  TRANSFER_GUARD_MODES,
+  type TransferGuardMode,
+} from '../frontend/transfer/guard-mode.ts';
 import { ROUTER_MODES, type RouterMode } from '../routing/policy.ts';
 import type { CommandEntry } from './command.ts';
 
@@ -20,6 +25,8 @@ interface Flags {
   routerTtlSecs: number;
   decodeFallback: boolean;
   kvLeaseSecs: number;
+  kvTransferGuard: TransferGuardMode;
+  kvQuarantineSecs: number;
   requestTimeoutSecs: number;
   bodyLimitMb: number;
   drainTimeoutSecs: number;
@@ -70,6 +77,20 @@ function addOptions(command: Command): Command {
       positive,
       DEFAULT_KV_LEASE_MS / 1_000,
     )
+    .addOption(
+      new Option(
+        '--kv-transfer-guard <mode>',
+        'check decode workers’ count of failed KV transfers before an answer goes out: of hybrid-KV models, of all, of none',
+      )
+        .choices(TRANSFER_GUARD_MODES)
+        .default('auto'),
+    )
+    .option(
+      '--kv-quarantine-secs <n>',
+      'how long a pair rests after such a failure',
+      positive,
+      DEFAULT_QUARANTINE_MS / 1_000,
+    )
     .option(
       '--request-timeout-secs <n>',
       'longest silence of a worker within a request; 0 for no limit',
@@ -98,6 +119,8 @@ function toOptions(flags: Flags): FrontendOptions {
     routerTtlMs: flags.routerTtlSecs * 1_000,
     decodeFallback: flags.decodeFallback,
     kvLeaseMs: flags.kvLeaseSecs * 1_000,
+    kvTransferGuard: flags.kvTransferGuard,
+    kvQuarantineMs: flags.kvQuarantineSecs * 1_000,
     requestTimeoutMs: flags.requestTimeoutSecs * 1_000,
     bodyLimitBytes: flags.bodyLimitMb * 1_048_576,
     drainTimeoutMs: flags.drainTimeoutSecs * 1_000,

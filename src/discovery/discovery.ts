@@ -61,9 +61,22 @@ export interface Instance {
   maxNumBatchedTokens: number | null;
   /** How this worker hands over KV cache; null for none. */
   kvTransfer: KvTransferDialect | null;
+  /** Where decode workers meet this prefill worker to begin a hand-over (SGLang's bootstrap server); host without brackets. */
+  bootstrap?: { host: string; port: number } | null;
+  /**
+   * The model has more than one kind of KV cache (sliding windows, state-space layers). Its failed transfers may be answered
+   * with 200 and wrong text, so a frontend watches the worker's transfer counters. Absent: not known.
+   */
+  hybridKv?: boolean | null;
 }
 
-export type KvTransferDialect = 'vllm-nixl';
+/**
+ * How a request is split between a prefill and a decode worker. `vllm-nixl`: two legs, leg 1's `kv_transfer_params` go into
+ * leg 2. `sglang-bootstrap`: both at once with one bootstrap room. `trtllm-context-first`: two legs with opaque
+ * `disaggregated_params`.
+ */
+export const KV_TRANSFER_DIALECTS = ['vllm-nixl', 'sglang-bootstrap', 'trtllm-context-first'] as const;
+export type KvTransferDialect = (typeof KV_TRANSFER_DIALECTS)[number];
 
 /** An instance as stored. */
 export interface InstanceRecord extends Instance {

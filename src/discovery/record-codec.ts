@@ -1,5 +1,11 @@
 import { ROLES, type Role } from '../base/role.ts';
-import type { CommitRecord, Instance, InstanceRecord } from './discovery.ts';
+import {
+  type CommitRecord,
+  type Instance,
+  type InstanceRecord,
+  KV_TRANSFER_DIALECTS,
+  type KvTransferDialect,
+} from './discovery.ts';
 
 /** An instance as it lies in the store: the record, and who may refresh it. */
 export interface StoredInstance {
@@ -45,7 +51,10 @@ export function parseInstance(text: string): StoredInstance | string {
   if (!isCount(value['counter'])) return 'counter is not a whole number';
   if (!ROLES.includes(value['role'] as Role)) return `role ${JSON.stringify(value['role'])} is unknown`;
   if (value['state'] !== 'ready' && value['state'] !== 'draining') return 'state is neither ready nor draining';
-  if (value['kvTransfer'] !== null && value['kvTransfer'] !== 'vllm-nixl') return 'kvTransfer is unknown';
+  if (value['kvTransfer'] !== null && !KV_TRANSFER_DIALECTS.includes(value['kvTransfer'] as KvTransferDialect))
+    return 'kvTransfer is unknown';
+  if (!isBootstrap(value['bootstrap'] ?? null)) return 'bootstrap is neither a host with a port nor null';
+  if (typeof (value['hybridKv'] ?? false) !== 'boolean') return 'hybridKv is neither true, false nor null';
   const lease = value['lease'];
   if (!isObject(lease) || !isCount(lease['number']) || typeof lease['token'] !== 'string') return 'lease is missing';
   const instance = instanceOf(value as unknown as Instance);
@@ -73,6 +82,9 @@ export function instanceOf(value: Instance): Instance {
     maxNumSeqs: value.maxNumSeqs,
     maxNumBatchedTokens: value.maxNumBatchedTokens,
     kvTransfer: value.kvTransfer,
+    // Absent stays absent: records of older versions have neither.
+    ...(value.bootstrap ? { bootstrap: { host: value.bootstrap.host, port: value.bootstrap.port } } : {}),
+    ...(typeof value.hybridKv === 'boolean' ? { hybridKv: value.hybridKv } : {}),
   };
 }
 
@@ -113,6 +125,11 @@ function parseObject(text: string): Record<string, unknown> | string {
   if (!isObject(value)) return 'it is not a JSON object';
   if (value['format'] !== FORMAT) return `format ${JSON.stringify(value['format']) ?? 'missing'} is not ${FORMAT}`;
   return value;
+}
+
+function isBootstrap(value: unknown): boolean {
+  if (value === null) return true;
+  return isObject(value) && typeof value['host'] === 'string' && isCount(value['port']);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -16,6 +16,8 @@ export class FrontendMetrics {
   readonly retries: Counter;
   readonly decodeFallbacks: Counter;
   readonly unsplitRequests: Counter;
+  readonly transferDoubts: Counter;
+  readonly quarantinedPairs: Counter;
   readonly inputLength: Histogram;
   readonly outputLength: Histogram;
   readonly cachedTokens: Histogram;
@@ -61,6 +63,15 @@ export class FrontendMetrics {
       name('unsplit_requests_total'),
       'Requests served whole by a decode worker because they cannot be split.',
       ['model', 'reason'],
+    );
+    this.transferDoubts = registry.counter(
+      name('kv_transfer_doubts_total'),
+      'Answers of decode workers that were withheld because their KV cache may be wrong.',
+      ['model', 'reason'],
+    );
+    this.quarantinedPairs = registry.gauge(
+      name('quarantined_pairs'),
+      'Pairs of prefill and decode workers that get no requests after a failed KV transfer.',
     );
     this.inputLength = registry.histogram(name('input_sequence_tokens'), 'Prompt tokens.', TOKENS, model);
     this.outputLength = registry.histogram(name('output_sequence_tokens'), 'Generated tokens.', TOKENS, model);

@@ -1,4 +1,5 @@
 import type { RouterMode } from '../routing/policy.ts';
+import type { TransferGuardMode } from './transfer/guard-mode.ts';
 
 /** Everything `dynamo frontend` takes. */
 export interface FrontendOptions {
@@ -19,6 +20,10 @@ export interface FrontendOptions {
   decodeFallback: boolean;
   /** How long prefill workers keep the blocks of a finished prefill. */
   kvLeaseMs: number;
+  /** Whose answers are checked against the count of failed KV transfers. */
+  kvTransferGuard: TransferGuardMode;
+  /** How long a pair gets no requests after a failed transfer that may have shown as wrong text. */
+  kvQuarantineMs: number;
   /** Longest silence of a worker within a request; 0 for no limit. */
   requestTimeoutMs: number;
   bodyLimitBytes: number;

@@ -12,6 +12,7 @@ import { createHttpServer, listen } from './http-server.ts';
 import { InstanceTable } from './instances/instance-table.ts';
 import { followDiscovery, probeDoubtful } from './instances/instance-watch.ts';
 import { ModelTable } from './model-table.ts';
+import { TransferEvidence } from './transfer/transfer-evidence.ts';
 import { ConnectionPool, DEFAULT_CONNECT_TIMEOUT_MS, DEFAULT_IDLE_TIMEOUT_MS } from './upstream/connection-pool.ts';
 
 const DECISIONS_KEPT = 200;
@@ -53,6 +54,7 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
     },
     dropped(instance, reason) {
       models.removeWorker(instance);
+      context.transfers.quarantine.forget(instance.record);
       log.info({ worker: instance.record.name, generation: instance.record.generation, reason }, 'worker dropped');
     },
   });
@@ -70,6 +72,7 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
     instances,
     models,
     decisions: new DecisionLog(DECISIONS_KEPT),
+    transfers: new TransferEvidence({ pool, quarantineMs: options.kvQuarantineMs, signal: stop.signal }),
     active: new Set(),
     isDraining: false,
   };
@@ -131,7 +134,8 @@ function closeServer(server: Server): Promise<void> {
 }
 
 /** Sets the gauges that describe workers as they are now. */
-function collectWorkers({ metrics, instances, models }: FrontendContext): void {
+function collectWorkers({ metrics, instances, models, transfers }: FrontendContext): void {
+  metrics.quarantinedPairs.set(transfers.quarantine.list(performance.now()).length, []);
   for (const gauge of [
     metrics.workers,
     metrics.workerInFlight,

@@ -1,5 +1,9 @@
+import { performance } from 'node:perf_hooks';
+import type { WorkerRole } from '../base/role.ts';
+import { decodeWorkers, mayServeTogether } from './flow/pairs.ts';
 import type { FrontendContext } from './frontend-context.ts';
-import { unservable } from './model-table.ts';
+import { type ServedModel, unservable } from './model-table.ts';
+import type { QuarantinedPair } from './transfer/pair-quarantine.ts';
 
 /** Body of GET /health. Agents read `instances` to learn that a drain has been acknowledged. */
 export interface FrontendHealth {
@@ -18,6 +22,8 @@ export interface FrontendHealth {
     suspect: boolean;
     inFlight: number;
   }[];
+  /** Pairs that get no requests for a while, because a KV transfer between them failed. */
+  quarantinedPairs: QuarantinedPair[];
 }
 
 /** Ready when there is a model and every model that discovery knows can be served. */
@@ -36,6 +42,7 @@ export function healthOf(context: FrontendContext): FrontendHealth {
       suspect: isSuspect,
       inFlight,
     })),
+    quarantinedPairs: context.transfers.quarantine.list(performance.now()),
   };
 }
 
@@ -47,14 +54,31 @@ function stageOf(context: FrontendContext): string | null {
     return context.instances.isSynced ? 'waiting for workers' : 'reading discovery';
   }
   for (const model of models) {
-    const problem = unservable(model, (name) => isUsable(context, name), context.options.decodeFallback);
+    const problem = problemOf(context, model);
     if (problem !== undefined) return `${model.name}: ${problem}`;
   }
   return null;
 }
 
+/** Why a model cannot take requests now; undefined when it can. */
+export function problemOf(context: FrontendContext, model: ServedModel): string | undefined {
+  const { decodeFallback } = context.options;
+  const problem = unservable(model, (name) => isUsable(context, name), decodeFallback);
+  if (problem !== undefined || decodeFallback || context.transfers.quarantine.isEmpty(performance.now()))
+    return problem;
+  const usable = (role: WorkerRole) =>
+    (model.routers.get(role)?.workers() ?? []).filter(({ id }) => isUsable(context, id));
+  if (usable('aggregated').length > 0) return undefined;
+  const decodes = decodeWorkers(context, model).filter(({ record }) => isUsable(context, record.name));
+  const hasPair = usable('prefill').some(({ id }) => {
+    const prefill = context.instances.get(id);
+    return prefill !== undefined && decodes.some((decode) => mayServeTogether(context, prefill, decode));
+  });
+  return hasPair ? undefined : 'every pair of prefill and decode workers is quarantined';
+}
+
 /** Whether new requests may go to the worker. */
-export function isUsable(context: FrontendContext, name: string): boolean {
+function isUsable(context: FrontendContext, name: string): boolean {
   const instance = context.instances.get(name);
   return instance !== undefined && instance.state !== 'draining' && !instance.isSuspect;
 }

@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import { DynamoError, systemCode } from '../base/errors.ts';
 import { errorBody } from '../openai/error-body.ts';
 import type { FrontendContext } from './frontend-context.ts';
-import { healthOf, isUsable } from './health.ts';
-import { unservable } from './model-table.ts';
+import { healthOf, problemOf } from './health.ts';
 import { sendJson } from './send-json.ts';
 import { serveCompletion } from './serve-completion.ts';
 
@@ -84,9 +83,7 @@ function refuseUnknown(request: IncomingMessage, response: ServerResponse, path:
 function listModels(context: FrontendContext) {
   const data = context.models
     .list()
-    .filter(
-      (model) => unservable(model, (name) => isUsable(context, name), context.options.decodeFallback) === undefined,
-    )
+    .filter((model) => problemOf(context, model) === undefined)
     .map((model) => ({
       id: model.name,
       object: 'model',

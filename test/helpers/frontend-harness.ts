@@ -53,6 +53,8 @@ export async function startHarness(options: Partial<FrontendOptions> = {}): Prom
       routerTtlMs: 120_000,
       decodeFallback: false,
       kvLeaseMs: 30_000,
+      kvTransferGuard: 'auto',
+      kvQuarantineMs: 30_000,
       requestTimeoutMs: 30_000,
       bodyLimitBytes: 8 * 1024 * 1024,
       drainTimeoutMs: 1_000,

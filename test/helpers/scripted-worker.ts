@@ -25,6 +25,10 @@ export interface ScriptedWorker extends AsyncDisposable {
   script: WorkerScript;
   /** `process_start_time_seconds` it reports. */
   processStart: number;
+  /** More lines of its /metrics; undefined: it does not answer there. */
+  metrics: string | undefined;
+  /** How often it was asked for /metrics. */
+  readings: number;
   /** Stops listening and cuts all connections. */
   die(): Promise<void>;
 }
@@ -44,6 +48,8 @@ export async function startScriptedWorker(script: WorkerScript, port = 0): Promi
     sockets: new Set(),
     script,
     processStart: PROCESS_START,
+    metrics: '',
+    readings: 0,
     async die() {
       for (const socket of worker.sockets) socket.destroy();
       if (!server.listening) return;
@@ -76,8 +82,11 @@ function serve(worker: ScriptedWorker, socket: net.Socket): void {
       const body = Buffer.from(held.subarray(headEnd + 4, headEnd + 4 + length));
       held = held.subarray(headEnd + 4 + length);
       if (line.startsWith('GET /v1/models')) sendBody(socket, '{"object":"list","data":[{"id":"demo"}]}');
-      else if (line.startsWith('GET /metrics')) sendBody(socket, `process_start_time_seconds ${worker.processStart}\n`);
-      else {
+      else if (line.startsWith('GET /metrics')) {
+        worker.readings += 1;
+        if (worker.metrics === undefined) socket.destroy();
+        else sendBody(socket, `process_start_time_seconds ${worker.processStart}\n${worker.metrics}`);
+      } else {
         const json = JSON.parse(body.toString()) as Record<string, unknown>;
         const request = { line, headers, body, json, socket, nth };
         worker.requests.push(request);

@@ -8,7 +8,6 @@ import {
   KV_PARAMS,
   prefillScript,
   roleEvent,
-  type ScriptedWorker,
   STREAM_END,
   STREAM_HEAD,
   sendBody,
@@ -16,31 +15,12 @@ import {
   streamOf,
   tokenEvent,
 } from '../helpers/scripted-worker.ts';
+import { idle, split } from '../helpers/split-harness.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const ERROR_EVENT = event({
   error: { message: 'KV load failed for prompt hi', type: 'InternalServerError', code: 500 },
 });
-
-/** A frontend with workers by name; everything is closed by the returned stack. */
-async function split(workers: Record<string, ScriptedWorker>, options: Parameters<typeof startHarness>[0] = {}) {
-  const stack = new AsyncDisposableStack();
-  for (const worker of Object.values(workers)) stack.use(worker);
-  const harness = stack.use(await startHarness(options));
-  for (const [name, worker] of Object.entries(workers)) await harness.publish(name, worker);
-  return { ...harness, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
-const idle = async (harness: Awaited<ReturnType<typeof split>>) =>
-  waitFor('everything to be released', () => {
-    const { instances, models, active } = harness.frontend.context;
-    const loads = models.list().flatMap((model) => [...model.routers.values()].flatMap((router) => router.workers()));
-    return (
-      active.size === 0 &&
-      instances.list().every(({ inFlight }) => inFlight === 0) &&
-      loads.every(({ load }) => load.activeRequests === 0 && load.activePrefillTokens === 0 && load.activeBlocks === 0)
-    );
-  });
 
 describe('two legs', () => {
   it('sends both legs with one request id, carries the parameters as bytes and reports leg 1’s cached tokens', async () => {

@@ -10,6 +10,15 @@ import { editObject, findMember, objectMembers } from '../../openai/json-members
 /** How long a prefill worker keeps the blocks of a finished leg 1 unless it is configured otherwise. */
 export const DEFAULT_KV_LEASE_MS = 30_000;
 
+/** Counts KV transfers that a decode worker could not complete. */
+export const FAILED_TRANSFERS = 'vllm:nixl_num_failed_transfers_total';
+
+/** Count, on a prefill worker, kept KV blocks that were given up unread, and readers that were done only after that. */
+export const LEASE_OVERRUNS = [
+  'vllm:nixl_num_kv_expired_reqs_total',
+  'vllm:nixl_num_notifications_after_expiry_total',
+] as const;
+
 const LEG_1_PARAMS =
   '{"do_remote_decode":true,"do_remote_prefill":false,"remote_engine_id":null,"remote_block_ids":null,"remote_host":null,"remote_port":null}';
 

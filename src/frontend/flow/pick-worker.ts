@@ -26,7 +26,13 @@ export function pickWorker(
   context: FrontendContext,
   prepared: PreparedRequest,
   role: WorkerRole,
-  choice: { tried: Tried; pinned: string | undefined; retrySame: boolean },
+  choice: {
+    tried: Tried;
+    pinned: string | undefined;
+    retrySame: boolean;
+    /** Workers that are out of the question for this request. */
+    allows?: (instance: KnownInstance) => boolean;
+  },
 ): PickedWorker | undefined {
   const router = prepared.model.routers.get(role);
   if (router === undefined) return undefined;
@@ -49,7 +55,7 @@ export function pickWorker(
       pinned,
       eligible: (name, generation) => {
         const instance = usable(name, generation);
-        return instance !== undefined && pass(instance);
+        return instance !== undefined && pass(instance) && (choice.allows === undefined || choice.allows(instance));
       },
     });
     if (selection === undefined) continue;

@@ -4,6 +4,7 @@ import { readUsage } from '../../openai/usage.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import { fetchWhole } from '../upstream/fetch-whole.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
+import { hasPartner } from './pairs.ts';
 import { type PickedWorker, pickWorker, type Tried } from './pick-worker.ts';
 import type { PreparedRequest } from './prepared-request.ts';
 import { MAX_TRIES, nobodyLeft, noteFailure } from './retry.ts';
@@ -14,6 +15,7 @@ const LEG_1_LIMIT_BYTES = 64 * 1024 * 1024;
 /** A finished prefill whose KV cache waits to be fetched. `picked` stays charged to the worker until it is. */
 export interface FinishedPrefill {
   picked: PickedWorker;
+  startedMs: number;
   /** The worker's transfer parameters, good for one use. */
   params: Buffer;
   cachedTokens: number | null;
@@ -37,9 +39,11 @@ export async function runPrefillLeg(
       tried,
       pinned: prepared.pins.prefill,
       retrySame: tries === 0,
+      allows: (instance) => hasPartner(context, prepared, instance),
     });
     if (picked === undefined) break;
     let isKept = false;
+    const startedMs = performance.now();
     try {
       const request = upstreamRequest(prepared, picked.instance, body, true);
       const answer = acceptWhole(
@@ -51,6 +55,7 @@ export async function runPrefillLeg(
       isKept = true;
       return {
         picked,
+        startedMs,
         params,
         cachedTokens: readUsage(answer)?.cachedTokens ?? null,
         finishedMs: performance.now(),

@@ -4,8 +4,9 @@ import { readUsage, type Usage, withCachedTokens } from '../../openai/usage.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import type { KnownInstance } from '../instances/instance-table.ts';
 import { ClientStream } from '../relay/client-stream.ts';
+import { type AnswerGate, GatedOutput } from '../relay/gated-output.ts';
 import { SseBody } from '../relay/sse-body.ts';
-import { StreamRelay } from '../relay/stream-relay.ts';
+import { type RelayOutput, StreamRelay } from '../relay/stream-relay.ts';
 import { WholeBody } from '../upstream/body-reader.ts';
 import type { UpstreamRequest } from '../upstream/connection-pool.ts';
 import { fetchWhole, type WholeResponse } from '../upstream/fetch-whole.ts';
@@ -26,6 +27,8 @@ export interface SendOptions {
   /** Cached tokens found by the prefill leg; null leaves what the worker reports. */
   cachedTokens: number | null;
   resendIfStale: boolean;
+  /** Has the last word on whether the answer may go to the client. */
+  gate?: AnswerGate | undefined;
   /** The first content is on its way to the client, or the whole answer is here. */
   onFirstToken(): void;
 }
@@ -57,6 +60,9 @@ export async function sendToWorker(
   const answer = await fetchWhole(context.pool, request, RESPONSE_LIMIT_BYTES, (exchange) =>
     prepared.link.attach(exchange),
   );
+  // One check serves for both: nothing has gone out.
+  await options.gate?.beforeFirst();
+  if (prepared.link.gone || prepared.link.cut) throw new UpstreamFailure('aborted', 'the request was given up');
   replyWhole(prepared, answer, options);
 }
 
@@ -92,22 +98,39 @@ function relayStream(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const client = new ClientStream(prepared.response, (full) => prepared.link.press(full));
-    const relay = new StreamRelay(
-      {
-        open() {
-          prepared.record.firstTokenMs = performance.now();
-          options.onFirstToken();
-          client.open(options.responseHeaders);
-        },
-        write: (framed) => client.write(framed),
+    const output: RelayOutput = {
+      open() {
+        prepared.record.firstTokenMs = performance.now();
+        options.onFirstToken();
+        client.open(options.responseHeaders);
       },
-      { forwardUsage: prepared.request.hasStreamOptions, cachedTokens: options.cachedTokens },
-    );
+      write: (framed) => client.write(framed),
+    };
+    const gated =
+      options.gate &&
+      new GatedOutput(output, options.gate, {
+        press: (full) => prepared.link.press(full),
+        refused(failure) {
+          settle(() => {
+            throw failure;
+          });
+          exchange.abort();
+        },
+        isGone: () => prepared.link.gone || prepared.link.cut,
+      });
+    const relay = new StreamRelay(gated ?? output, {
+      forwardUsage: prepared.request.hasStreamOptions,
+      cachedTokens: options.cachedTokens,
+    });
     let refusal: { head: ResponseHead; body: WholeBody } | undefined;
-    const settle = (finish: () => void): void => {
+    let isSettled = false;
+    const settle = (finish: () => Promise<void> | undefined): void => {
+      if (isSettled) return;
+      isSettled = true;
       try {
-        finish();
-        resolve();
+        const wait = finish();
+        if (wait === undefined) resolve();
+        else wait.then(resolve, reject);
       } catch (error) {
         reject(error);
       } finally {
@@ -128,7 +151,10 @@ function relayStream(
             throw new UpstreamFailure('protocol', 'the worker answered a streamed request without a stream');
           }
           relay.finish();
+          const wait = gated?.finish();
+          if (wait !== undefined) return wait.then(() => client.end());
           client.end();
+          return undefined;
         }),
       failed: (failure) =>
         settle(() => {

@@ -2,7 +2,9 @@ import { performance } from 'node:perf_hooks';
 import { DynamoError } from '../../base/errors.ts';
 import { decodeLegBody, leaseAllowsDecode } from '../../engines/vllm/kv-transfer.ts';
 import type { FrontendContext } from '../frontend-context.ts';
+import { askForBaselines, TransferWatch } from '../transfer/transfer-watch.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
+import { decodeWorkers, mayServeTogether } from './pairs.ts';
 import { pickWorker, type Tried } from './pick-worker.ts';
 import { type FinishedPrefill, runPrefillLeg } from './prefill-leg.ts';
 import type { PreparedRequest } from './prepared-request.ts';
@@ -20,6 +22,7 @@ export async function serveSplit(context: FrontendContext, prepared: PreparedReq
   const triedDecode: Tried = new Map();
   let last: UpstreamFailure | undefined;
   for (let round = 0; round < MAX_TRIES; round += 1) {
+    askForBaselines(context, decodeWorkers(context, prepared.model));
     let prefill: FinishedPrefill;
     try {
       prefill = await runPrefillLeg(context, prepared, triedPrefill);
@@ -51,7 +54,12 @@ async function runDecodeLeg(
   prefill: FinishedPrefill,
   tried: Tried,
 ): Promise<'served' | UpstreamFailure> {
-  const picked = pickWorker(context, prepared, 'decode', { tried, pinned: prepared.pins.worker, retrySame: true });
+  const picked = pickWorker(context, prepared, 'decode', {
+    tried,
+    pinned: prepared.pins.worker,
+    retrySame: true,
+    allows: (decode) => mayServeTogether(context, prefill.picked.instance, decode),
+  });
   if (picked === undefined) throw nobodyLeft(prepared, 'decode', [...tried.values()].at(-1));
   const { record } = prepared;
   record.worker = picked.instance.record.name;
@@ -60,6 +68,17 @@ async function runDecodeLeg(
     if (!leaseAllowsDecode(performance.now() - prefill.finishedMs, context.options.kvLeaseMs)) {
       throw new UpstreamFailure('failed', 'the lease of the prefilled KV cache is nearly over');
     }
+    using watch = await TransferWatch.begin(
+      context,
+      {
+        requestId: record.id,
+        model: prepared.model.name,
+        startedMs: prefill.startedMs,
+        prefilledMs: prefill.finishedMs,
+      },
+      prefill.picked.instance,
+      picked.instance,
+    );
     await sendToWorker(context, prepared, picked.instance, {
       body: decodeLegBody(prepared.body, prefill.params),
       responseHeaders: {
@@ -69,6 +88,7 @@ async function runDecodeLeg(
       },
       cachedTokens: prefill.cachedTokens,
       resendIfStale: false,
+      gate: watch,
       onFirstToken() {
         picked.booking.firstToken();
         // The first token proves that the KV cache has been fetched.

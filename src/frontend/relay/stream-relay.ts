@@ -23,6 +23,8 @@ export interface RelayOutput {
   /** The head goes out: called once, right before the first `write`. */
   open(): void;
   write(framed: Buffer): void;
+  /** An end or an error has been sighted: what is written from here on belongs to it. */
+  ending?(): void;
 }
 
 export interface RelayOptions {
@@ -92,10 +94,11 @@ export class StreamRelay implements EventSink {
       const found = this.#examine(all.subarray(chunk.payloadStart, chunk.payloadEnd));
       if (found !== 'nothing') {
         this.#held = EMPTY;
-        this.#state = found === 'content' ? 'flowing' : 'closing';
-        // The rest of the chunk in which the content is has not been looked at.
-        if (found === 'content') this.#flow(all, at);
-        else this.#close(dechunk(all.subarray(at)), all.subarray(0, at));
+        if (found === 'content') {
+          this.#state = 'flowing';
+          // The rest of the chunk in which the content is has not been looked at.
+          this.#flow(all, at);
+        } else this.#beginClose(dechunk(all.subarray(at)), all.subarray(0, at));
         return;
       }
       at = next;
@@ -126,8 +129,13 @@ export class StreamRelay implements EventSink {
       return;
     }
     const start = chunkStartBefore(bytes, from, mark);
+    this.#beginClose(dechunk(bytes.subarray(start)), bytes.subarray(0, start));
+  }
+
+  #beginClose(payload: Buffer, before: Buffer): void {
     this.#state = 'closing';
-    this.#close(dechunk(bytes.subarray(start)), bytes.subarray(0, start));
+    this.#output.ending?.();
+    this.#close(payload, before);
   }
 
   #close(payload: Buffer, before: Buffer): void {

@@ -38,6 +38,13 @@ describe('instance records', () => {
     expect(parseInstance(JSON.stringify({ ...JSON.parse(text), future: 1 }))).toEqual({ record, lease });
   });
 
+  it('may tell how hand-overs begin and whether failed ones are hard to see', () => {
+    const more = { ...record, bootstrap: { host: '10.0.0.1', port: 8998 }, hybridKv: true };
+    expect(parseInstance(formatInstance({ record: more, lease }))).toEqual({ record: more, lease });
+    const unknown = { ...record, bootstrap: null, hybridKv: null };
+    expect(parseInstance(formatInstance({ record: unknown, lease }))).toEqual({ record, lease });
+  });
+
   it('say what is wrong with them', () => {
     const broken = (fields: object) => parseInstance(JSON.stringify({ ...JSON.parse(text), ...fields }));
     expect(parseInstance('')).toBe('it is empty');
@@ -53,6 +60,9 @@ describe('instance records', () => {
     expect(broken({ role: 'king' })).toBe('role "king" is unknown');
     expect(broken({ state: 'up' })).toBe('state is neither ready nor draining');
     expect(broken({ kvTransfer: 'carrier-pigeon' })).toBe('kvTransfer is unknown');
+    expect(broken({ bootstrap: 8998 })).toBe('bootstrap is neither a host with a port nor null');
+    expect(broken({ bootstrap: { host: 'h', port: '8998' } })).toBe('bootstrap is neither a host with a port nor null');
+    expect(broken({ hybridKv: 'yes' })).toBe('hybridKv is neither true, false nor null');
     expect(broken({ lease: null })).toBe('lease is missing');
   });
 
