@@ -1,13 +1,12 @@
 import { DynamoError, ERRORS, type ErrorCode } from '../base/errors.ts';
 import { diagnose } from '../engines/engine.ts';
-import { engineNamed } from '../engines/find-engine.ts';
+import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 
 /** Makes the error of a process that ended while starting: how it ended, the known cause if its output shows one, its last lines. */
 export function explainExit(spec: ProcessSpec, how: string, lines: readonly string[]): DynamoError {
   const ended = `${spec.name} ended while starting: ${how}`;
-  const engine = engineNamed(spec.engine);
-  const known = engine && diagnose(engine, lines);
+  const known = isEngineName(spec.engine) ? diagnose(findEngine(spec.engine), lines) : undefined;
   const code = known?.code ?? ownErrorCode(lines) ?? 'EXITED_EARLY';
   const ports = Object.values(spec.ports).join(', ');
   const cause = code === 'PORT_IN_USE' ? `port ${ports} was taken in the meantime` : known?.cause;

@@ -1,4 +1,5 @@
 import type { Instance } from '../discovery/discovery.ts';
+import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { fetchText } from '../supervise/probes.ts';
 import { parsePrometheusText, type Sample } from '../telemetry/prometheus-text.ts';
@@ -13,20 +14,34 @@ const TIMEOUT_MS = 3_000;
 /** What a ready process says of itself: start time and KV cache from `/metrics`, context length from `/v1/models`. Unknown is null. */
 export async function readInstanceFacts(spec: ProcessSpec, signal: AbortSignal): Promise<Facts> {
   const [samples, maxModelLen] = await Promise.all([readMetrics(spec, signal), readMaxModelLen(spec, signal)]);
-  const cache = samples.find((sample) => sample.name === 'vllm:cache_config_info')?.labels ?? {};
+  const cache = kvCacheSize(spec, samples);
   return {
     processStart: samples.find((sample) => sample.name === 'process_start_time_seconds')?.value ?? null,
-    kvBlockSize: positive(cache['block_size']) ?? spec.kvBlockSize,
-    kvTotalBlocks: positive(cache['num_gpu_blocks']),
+    kvBlockSize: positive(cache.blockSize) ?? spec.kvBlockSize,
+    kvTotalBlocks: positive(cache.blocks),
     maxModelLen,
     maxNumSeqs: flagValue(spec.argv, '--max-num-seqs'),
     maxNumBatchedTokens: flagValue(spec.argv, '--max-num-batched-tokens'),
   };
 }
 
+/** As the engine states it: by labels of one metric, or by two metrics. */
+function kvCacheSize(
+  spec: ProcessSpec,
+  samples: readonly Sample[],
+): { blockSize?: string | number | undefined; blocks?: string | number | undefined } {
+  const names = isEngineName(spec.engine) ? findEngine(spec.engine).metrics.kvCacheSize : null;
+  if (names === null) return {};
+  const find = (name: string) => samples.find((sample) => sample.name === name);
+  if (!('metric' in names)) return { blockSize: find(names.blockSize)?.value, blocks: find(names.blocks)?.value };
+  const labels = find(names.metric)?.labels ?? {};
+  return { blockSize: labels[names.blockSizeLabel], blocks: labels[names.blocksLabel] };
+}
+
 async function readMetrics(spec: ProcessSpec, signal: AbortSignal): Promise<Sample[]> {
   try {
-    const { status, body } = await fetchText(`${spec.url}/metrics`, { timeoutMs: TIMEOUT_MS, signal });
+    const path = (isEngineName(spec.engine) ? findEngine(spec.engine).metrics.path : null) ?? '/metrics';
+    const { status, body } = await fetchText(`${spec.url}${path}`, { timeoutMs: TIMEOUT_MS, signal });
     return status === 200 ? parsePrometheusText(body.toString()) : [];
   } catch {
     return [];
@@ -44,7 +59,7 @@ async function readMaxModelLen(spec: ProcessSpec, signal: AbortSignal): Promise<
   }
 }
 
-function positive(text: string | undefined): number | null {
+function positive(text: string | number | undefined): number | null {
   const value = Number(text);
   return Number.isFinite(value) && value > 0 ? value : null;
 }

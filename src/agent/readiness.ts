@@ -3,16 +3,19 @@ import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { describeCheck, runCheck } from '../supervise/probes.ts';
+import { StartProgress } from './start-progress.ts';
 
 const FIRST_PAUSE_MS = 15;
 const LONGEST_PAUSE_MS = 500;
 const CHECK_TIMEOUT_MS = 5_000;
 /** The first token of a cold engine may need kernels compiled. */
 const GENERATE_TIMEOUT_MS = 60_000;
+/** Far enough back to find what phase a start is in. */
+const PROGRESS_LINES = 40;
 
 export interface ReadinessOptions {
-  /** Newest line of the process's output: what it is doing. */
-  lastLine(): string | undefined;
+  /** Newest lines of the process's output: what it is doing. */
+  lastLines(count: number): string[];
   /** What it is waiting for, whenever that changes. */
   onWaiting(text: string): void;
   signal: AbortSignal;
@@ -24,6 +27,7 @@ export interface ReadinessOptions {
  */
 export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOptions): Promise<void> {
   const end = performance.now() + spec.startTimeoutMs;
+  const progress = new StartProgress(spec);
   for (const check of spec.readiness) {
     const patienceMs = check.kind === 'generate' ? GENERATE_TIMEOUT_MS : CHECK_TIMEOUT_MS;
     let said = '';
@@ -36,17 +40,17 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       const late = performance.now() >= end;
       // A check cut short by the deadline says less than the one before it.
       if (!late || detail === '') detail = result.detail;
-      const doing = options.lastLine();
+      const { phase, line } = progress.read(options.lastLines(PROGRESS_LINES));
       if (late) {
         throw new DynamoError(
           'NOT_READY',
           `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${detail})`,
           {
-            hint: doing ? `Its last line was: ${doing}` : 'It printed nothing.',
+            hint: line ? `${phase ? `It was ${phase}. ` : ''}Its last line was: ${line}` : 'It printed nothing.',
           },
         );
       }
-      const text = doing ? `${describeCheck(check)}; it says: ${doing.slice(0, 120)}` : describeCheck(check);
+      const text = [describeCheck(check), ...(phase ? [phase] : []), ...(line ? [`it says: ${line}`] : [])].join('; ');
       if (text !== said) options.onWaiting(text);
       said = text;
       await sleep(Math.min(interval, Math.max(1, end - performance.now())), options.signal);

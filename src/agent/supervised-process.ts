@@ -13,6 +13,7 @@ import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import { explainExit } from './explain-exit.ts';
+import { writeLaunchFiles } from './launch-files.ts';
 import type { ProcessContext } from './process-context.ts';
 import { awaitReadiness } from './readiness.ts';
 
@@ -88,7 +89,7 @@ export class SupervisedProcess {
     this.#shim = await ShimProcess.prepare({
       runDir,
       runId,
-      argv: this.spec.argv,
+      argv: writeLaunchFiles(this.spec, path.join(this.#context.paths.dir, 'files', this.spec.name)),
       env: { ...environment(this.spec), DYNAMO_RUN_ID: runId },
       cwd: this.spec.cwd,
       logFile: this.#logFile,
@@ -144,6 +145,12 @@ export class SupervisedProcess {
         throw new DynamoError('EXITED_EARLY', `${this.spec.name} ended before it was ready`);
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }
+  }
+
+  /** Says what it is waiting for, beyond its own checks. */
+  waitFor(what: string): void {
+    this.#waitingFor = what;
+    this.#context.changed();
   }
 
   /** Marks it draining: the gang withdraws it and waits for its requests before `stop`. */
@@ -204,7 +211,7 @@ export class SupervisedProcess {
   async #becomeReady(signal: AbortSignal): Promise<void> {
     try {
       await awaitReadiness(this.spec, {
-        lastLine: () => this.#lastLines(1)[0],
+        lastLines: (count) => this.#lastLines(count),
         onWaiting: (text) => {
           this.#waitingFor = text;
           this.#context.changed();

@@ -3,20 +3,28 @@ import type { EngineArgs, EngineArgValue, RecipePath } from '../recipe/recipe.ts
 
 /** How an engine wants what is not one plain value. */
 export interface ArgStyle {
-  /** A list as one flag with several values, or as the flag repeated. */
-  lists: 'values' | 'repeat';
+  /** A list as one flag with several values, as the flag repeated, or as one value with commas. */
+  lists: 'values' | 'repeat' | 'commas';
+  /** What `false` becomes: the flag's `--no-` form (the default), or nothing for an engine that has none. */
+  off?: 'no-form' | 'omit';
+  /** Flags whose words are joined by underscores. */
+  underscores?: boolean;
 }
 
-/** The user's flags as argv words. `true` is the bare flag, `false` its `--no-` form, `null` nothing, a map JSON. */
+/** The user's flags as argv words. `true` is the bare flag, `false` its `--no-` form or nothing, `null` nothing, a map JSON. */
 export function formatArgs(args: EngineArgs, style: ArgStyle): string[] {
-  return Object.entries(args).flatMap(([name, value]) => formatArg(flagName(name), value, style));
+  return Object.entries(args).flatMap(([name, value]) => {
+    const flag = flagName(name);
+    return formatArg(style.underscores ? flag.replaceAll('-', '_') : flag, value, style);
+  });
 }
 
 function formatArg(name: string, value: EngineArgValue, style: ArgStyle): string[] {
   if (value === null) return [];
   if (value === true) return [`--${name}`];
-  if (value === false) return [`--no-${name}`];
+  if (value === false) return style.off === 'omit' ? [] : [`--no-${name}`];
   if (Array.isArray(value)) {
+    if (style.lists === 'commas') return [`--${name}`, value.join(',')];
     if (style.lists === 'repeat') return value.flatMap((item) => [`--${name}`, String(item)]);
     return [`--${name}`, ...value.map(String)];
   }
@@ -29,15 +37,18 @@ export function flagName(name: string): string {
   return [head.replaceAll('_', '-'), ...rest].join('.');
 }
 
-/** Value of a flag however it is spelled. */
-export function argValue(args: EngineArgs, flag: string): EngineArgValue | undefined {
-  const found = Object.entries(args).find(([name]) => flagName(name) === flag);
-  return found?.[1];
+/** Value of a flag however it is spelled; of several names, that of the first there is. */
+export function argValue(args: EngineArgs, ...flags: readonly string[]): EngineArgValue | undefined {
+  for (const flag of flags) {
+    const found = Object.entries(args).find(([name]) => flagName(name) === flag);
+    if (found) return found[1];
+  }
+  return undefined;
 }
 
-/** A flag's positive whole number; `fallback` when it is absent or none. */
-export function argNumber(args: EngineArgs, flag: string, fallback: number): number {
-  const value = argValue(args, flag);
+/** A flag's positive whole number; `fallback` when it is absent or none. A list of names: aliases of one flag. */
+export function argNumber(args: EngineArgs, flag: string | readonly string[], fallback: number): number {
+  const value = argValue(args, ...(typeof flag === 'string' ? [flag] : flag));
   const number = typeof value === 'string' ? Number(value) : value;
   return typeof number === 'number' && Number.isInteger(number) && number > 0 ? number : fallback;
 }
@@ -69,4 +80,9 @@ export function refuseEnv(
       ? []
       : [{ path: [...path, 'env', name], message: `\`${name}\` cannot be set here: ${reason}`, atKey: true }];
   });
+}
+
+/** The args without some flags, however these are spelled. */
+export function withoutArgs(args: EngineArgs, flags: readonly string[]): EngineArgs {
+  return Object.fromEntries(Object.entries(args).filter(([name]) => !flags.includes(flagName(name))));
 }

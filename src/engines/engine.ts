@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { WorkerRole } from '../base/role.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
-import type { Check, DrainSpec, EnvValue, LivenessSpec } from '../plan/launch-plan.ts';
+import type { Check, DrainSpec, EnvValue, LaunchFile, LivenessSpec } from '../plan/launch-plan.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
-import type { EngineArgs, KvTransferRecipe, RecipePath } from '../recipe/recipe.ts';
+import type { EngineArgs, KvOffloadRecipe, KvTransferRecipe, LoadRecipe, RecipePath } from '../recipe/recipe.ts';
 import type { EngineName } from '../recipe/schema.ts';
+import type { PhaseSignature } from './start-phase.ts';
 
 /**
  * The port behind which every engine stands: what to run for a worker of a recipe, how to tell that it works, and what its
@@ -16,8 +17,14 @@ export interface Engine {
   command: { name: string; installHint: string } | null;
   capabilities: EngineCapabilities;
   defaults: EngineDefaults;
+  /** What SIGTERM does to it and therefore must come before; null where nothing is special. Shown with the plan. */
+  stopping: string | null;
   /** What the user's settings get wrong, collide with or do not suit. Paths are below the group's. */
   check(worker: WorkerSettings): EngineFindings;
+  /** What a prefill and a decode worker of one model get wrong together. */
+  checkPair(prefill: WorkerSettings, decode: WorkerSettings): EngineFindings;
+  /** Names of all combinations the two checks may find: what `allow` can hold. */
+  combinations: readonly string[];
   /** GPUs of one worker when the recipe does not say. */
   defaultGpus(worker: WorkerSettings): number;
   /** Ports of one worker by purpose; `http` is always among them. */
@@ -32,6 +39,12 @@ export interface Engine {
   kvBlockSize(worker: WorkerSettings): number | null;
   /** What its known failures look like in its output. */
   failures: readonly FailureSignature[];
+  /** What its output says about how far its start is. */
+  phases: readonly PhaseSignature[];
+  /** Its own names for what everybody wants to know. */
+  metrics: EngineMetrics;
+  /** How the installed program lists its flags, for an argv of `launch`; null where they are checked otherwise. */
+  help(argv: readonly string[]): EngineHelp | null;
 }
 
 export interface EngineCapabilities {
@@ -39,6 +52,41 @@ export interface EngineCapabilities {
   disaggregation: boolean;
   /** It can use GPUs; GPUs given to one that cannot are left free. */
   gpus: boolean;
+  /** Several of its workers can live on one GPU. */
+  sharesGpu: boolean;
+  /** A worker goes on when a peer of it was restarted; otherwise the two sides of a pair must restart together. */
+  survivesPeerRestart: boolean;
+  /** A request for several answers (`n` above 1) can be split into two legs; otherwise one worker serves it whole. */
+  splitsSeveralAnswers: boolean;
+}
+
+/** Commands that print the version, and every flag, of the installed program. */
+export interface EngineHelp {
+  version: string[];
+  help: string[];
+}
+
+/** Where a worker's metrics are and what they are called; null for what an engine does not count. */
+export interface EngineMetrics {
+  /** Path of the metrics in Prometheus' text format; null when there are none. */
+  path: string | null;
+  requestsRunning: string | null;
+  requestsWaiting: string | null;
+  /** Share of the KV cache in use, 0 to 1. */
+  kvCacheUsage: string | null;
+  /** Tokens of prompts that were found in the cache. */
+  cachedTokens: string | null;
+  promptTokens: string | null;
+  generatedTokens: string | null;
+  /** Counts KV transfers that arrived at a decode worker. */
+  transfers: string | null;
+  /** Count KV transfers that failed. */
+  failedTransfers: readonly string[];
+  /** How it states the size of its KV cache: labels of one metric, or metrics of their own. */
+  kvCacheSize:
+    | { metric: string; blockSizeLabel: string; blocksLabel: string }
+    | { blockSize: string; blocks: string }
+    | null;
 }
 
 export interface EngineDefaults {
@@ -61,6 +109,12 @@ export interface WorkerSettings {
   /** What to run in place of the engine's usual program. */
   command: readonly string[] | null;
   kvTransfer: KvTransferRecipe;
+  /** Whether it shall publish KV events. */
+  kvEvents: boolean;
+  kvOffload: KvOffloadRecipe | null;
+  load: LoadRecipe | null;
+  /** How many workers share each of its GPUs, itself included. */
+  workersPerGpu: number;
 }
 
 /** What the plan has decided for one worker. */
@@ -69,6 +123,9 @@ export interface WorkerPlacement {
   address: string;
   ports: Record<string, number>;
   gpus: readonly number[];
+  /** GPUs of the workers it exchanges KV cache with. */
+  peerGpus: readonly number[];
+  drain: DrainSpec;
   /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   startTimeoutMs: number;
@@ -79,6 +136,8 @@ export interface EngineLaunch {
   env: Record<string, EnvValue>;
   /** Why the adapter added what it added. */
   reasons: string[];
+  /** Files it reads at start; a word of argv may name one as `{file:NAME}`. */
+  files?: LaunchFile[];
 }
 
 /** `count` neighbouring ports, the first of them named by purpose. */
@@ -92,6 +151,17 @@ export interface PortWish {
 export interface EngineFindings {
   problems: RecipeIssue[];
   warnings: string[];
+  /** Settings that are known not to work together, or only sometimes. The recipe's `allow` can overrule each by name. */
+  combinations?: FoundCombination[];
+}
+
+export interface FoundCombination {
+  /** What `allow` calls it. */
+  name: string;
+  /** `broken` is refused, `risky` is warned of. */
+  verdict: 'broken' | 'risky';
+  path: RecipePath;
+  message: string;
 }
 
 /** A failure that is known by a line of output. */

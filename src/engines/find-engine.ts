@@ -1,16 +1,25 @@
 import type { EngineName } from '../recipe/schema.ts';
 import type { Engine } from './engine.ts';
+import { llamacppEngine } from './llamacpp/llamacpp-engine.ts';
 import { mockerEngine } from './mocker/mocker-engine.ts';
+import { sglangEngine } from './sglang/sglang-engine.ts';
+import { trtllmEngine } from './trtllm/trtllm-engine.ts';
 import { vllmEngine } from './vllm/vllm-engine.ts';
 
-const ENGINES: Record<EngineName, Engine> = { mocker: mockerEngine, vllm: vllmEngine };
+const ENGINES: Record<EngineName, Engine> = {
+  mocker: mockerEngine,
+  vllm: vllmEngine,
+  sglang: sglangEngine,
+  trtllm: trtllmEngine,
+  llamacpp: llamacppEngine,
+};
 
 /** The adapter of an engine. */
 export function findEngine(name: EngineName): Engine {
   return ENGINES[name];
 }
 
-/** The adapter for a name out of a plan, which may have been written by another version; `undefined` when unknown. */
-export function engineNamed(name: string | null): Engine | undefined {
-  return name !== null && name in ENGINES ? ENGINES[name as EngineName] : undefined;
+/** Whether a name out of a plan, which may have been written by another version, is that of an engine. */
+export function isEngineName(name: string | null): name is EngineName {
+  return name !== null && Object.hasOwn(ENGINES, name);
 }

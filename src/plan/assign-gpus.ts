@@ -8,11 +8,15 @@ export interface GpuWish {
   count: number;
   /** Part of the GPU's name, any case. */
   type: string | undefined;
+  /** Shares its GPU with others of the model that say the same: so many workers on each. */
+  sharing?: { workers: number; model: string };
 }
 
 export interface GpuGrant {
   indices: number[];
   reason: string;
+  /** How many workers of its GPU start before it. */
+  turn: number;
 }
 
 /**
@@ -24,8 +28,46 @@ export function assignGpus(
   facts: HostFacts,
   alsoTaken: readonly number[] = [],
 ): Map<string, GpuGrant> {
-  const free = facts.gpus.filter((gpu) => !alsoTaken.includes(gpu.index)).toSorted((a, b) => a.index - b.index);
+  const hosts = shareOut(wishes);
+  const granted = assignWhole([...hosts.keys()], facts, alsoTaken);
   const grants = new Map<string, GpuGrant>();
+  for (const [host, guests] of hosts) {
+    const grant = granted.get(host.worker);
+    if (!grant) continue;
+    const names = guests.map((guest) => guest.worker);
+    names.forEach((name, turn) => {
+      const others = names.filter((other) => other !== name);
+      const shared = others.length === 0 ? '' : `; shared with ${others.join(', ')}`;
+      grants.set(name, { ...grant, reason: `${grant.reason}${shared}`, turn });
+    });
+  }
+  return grants;
+}
+
+/** Workers that share, by the one of them that stands for all. */
+function shareOut(wishes: readonly GpuWish[]): Map<GpuWish, GpuWish[]> {
+  const hosts = new Map<GpuWish, GpuWish[]>();
+  const alike = (a: GpuWish, b: GpuWish): boolean =>
+    a.sharing?.model === b.sharing?.model &&
+    a.sharing?.workers === b.sharing?.workers &&
+    a.count === b.count &&
+    a.type === b.type;
+  for (const wish of wishes) {
+    const room = wish.sharing?.workers ?? 1;
+    const host = wish.sharing && [...hosts].find(([first, guests]) => alike(first, wish) && guests.length < room)?.[0];
+    if (host) hosts.get(host)?.push(wish);
+    else hosts.set(wish, [wish]);
+  }
+  return hosts;
+}
+
+function assignWhole(
+  wishes: readonly GpuWish[],
+  facts: HostFacts,
+  alsoTaken: readonly number[],
+): Map<string, Omit<GpuGrant, 'turn'>> {
+  const free = facts.gpus.filter((gpu) => !alsoTaken.includes(gpu.index)).toSorted((a, b) => a.index - b.index);
+  const grants = new Map<string, Omit<GpuGrant, 'turn'>>();
   const order = wishes.filter((wish) => wish.count > 0).toSorted((a, b) => b.count - a.count || rank(b) - rank(a));
   let left = free;
   for (const wish of order) {
@@ -40,7 +82,7 @@ export function assignGpus(
 /** Who is particular about the type chooses before who is not. */
 const rank = (wish: GpuWish): number => (wish.type === undefined ? 0 : 1);
 
-function choose(wish: GpuWish, free: readonly GpuFacts[]): GpuGrant | undefined {
+function choose(wish: GpuWish, free: readonly GpuFacts[]): Omit<GpuGrant, 'turn'> | undefined {
   const fitting = free.filter((gpu) => isOfType(gpu, wish.type));
   const runs = runsOf(fitting).filter((run) => run.length >= wish.count);
   const best = runs.toSorted((a, b) => a.length - b.length || a[0]!.index - b[0]!.index)[0];

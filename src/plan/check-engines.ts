@@ -1,6 +1,7 @@
-import type { Engine, WorkerSettings } from '../engines/engine.ts';
-import { argNumber } from '../engines/engine-args.ts';
+import type { KvTransferDialect } from '../discovery/discovery.ts';
+import type { Engine, EngineFindings, WorkerSettings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
+import { didYouMean } from '../recipe/nearest.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { ModelRecipe, Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
 
@@ -12,6 +13,8 @@ export interface EngineCheck {
 /** What the engines say about a recipe: flags they refuse or do not know, workers that cannot hand over to each other. */
 export function checkEngines(recipe: Recipe): EngineCheck {
   const found = recipe.models.flatMap((model) => [
+    checkAllow(model),
+    checkSharing(model),
     ...model.groups.map((group) => checkGroup(model, group)),
     ...(model.kvTransfer.connector === 'none' ? [] : [checkHandOver(model)]),
   ]);
@@ -24,8 +27,23 @@ export function checkEngines(recipe: Recipe): EngineCheck {
 /** A group as its engine sees it. */
 export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): WorkerSettings {
   const { path, role, args, env, command, gpus } = group;
-  const { servedModelName, kvTransfer } = model;
-  return { path, role, model: model.model, servedModelName, args, env, command, kvTransfer, gpus };
+  const { kvOffload, load, workersPerGpu } = group;
+  const { servedModelName, kvTransfer, kvEvents } = model;
+  return {
+    path,
+    role,
+    model: model.model,
+    servedModelName,
+    args,
+    env,
+    command,
+    kvTransfer,
+    kvEvents,
+    kvOffload,
+    load,
+    workersPerGpu,
+    gpus,
+  };
 }
 
 /** GPUs of each worker of a group. */
@@ -36,7 +54,7 @@ export function gpusPerWorker(engine: Engine, settings: WorkerSettings): number 
 function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
   const engine = findEngine(group.engine);
   const settings = settingsOf(model, group);
-  const { problems, warnings } = engine.check(settings);
+  const { problems, warnings } = applyAllow(model, engine.check(settings));
   const extra: string[] = [];
   if (!engine.capabilities.gpus && (group.gpus ?? 0) > 0)
     extra.push(`${group.role} workers run the ${engine.name}, which uses no GPU: \`gpus: ${group.gpus}\` is ignored`);
@@ -46,8 +64,66 @@ function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
       message: `${engine.name} cannot separate prefill from decode; use \`aggregated\``,
       atKey: true,
     });
+  else problems.push(...checkDialect(engine, settings));
   return { problems, warnings: [...warnings, ...extra] };
 }
+
+/** Dialects that frontends speak so far: a worker with another one could only be waited for. */
+const FRONTEND_DIALECTS: readonly KvTransferDialect[] = ['vllm-nixl'];
+
+function checkDialect(engine: Engine, settings: WorkerSettings): RecipeIssue[] {
+  const dialect = engine.kvTransfer(settings);
+  if (dialect === null || FRONTEND_DIALECTS.includes(dialect)) return [];
+  return [
+    {
+      path: settings.path,
+      message: `frontends do not yet speak ${dialect}, by which ${engine.name} workers hand requests over; use \`aggregated\` workers`,
+      atKey: true,
+    },
+  ];
+}
+
+/** Names under `allow` that no engine of the model knows: a typing error would otherwise go unseen. */
+function checkAllow(model: ModelRecipe): EngineCheck {
+  const known = [...new Set(model.groups.flatMap((group) => findEngine(group.engine).combinations))];
+  const problems = model.allow.flatMap((name, index): RecipeIssue[] => {
+    if (known.includes(name)) return [];
+    const guess = didYouMean(name, known) || (known.length === 0 ? '' : `; known are ${known.join(', ')}`);
+    return [{ path: [...model.path, 'allow', index], message: `there is no combination \`${name}\`${guess}` }];
+  });
+  return { problems, warnings: [] };
+}
+
+/** Turns combinations into problems or warnings, less what the recipe allows. */
+function applyAllow(model: ModelRecipe, findings: EngineFindings): EngineCheck {
+  const problems = [...findings.problems];
+  const warnings = [...findings.warnings];
+  for (const { name, verdict, path, message } of findings.combinations ?? []) {
+    const allowed = model.allow.includes(name);
+    if (verdict === 'broken' && !allowed)
+      problems.push({ path, message: `${message}. \`allow: [${name}]\` starts it all the same` });
+    else if (verdict === 'broken') warnings.push(`allowed by the recipe: ${message}`);
+    else if (!allowed) warnings.push(`${message}. \`allow: [${name}]\` silences this`);
+  }
+  return { problems, warnings };
+}
+
+/** Workers share a GPU only where the engine can, and only with workers that want the same. */
+function checkSharing(model: ModelRecipe): EngineCheck {
+  const problems = model.groups.flatMap((group): RecipeIssue[] => {
+    const engine = findEngine(group.engine);
+    const path = [...group.path, 'workersPerGpu'];
+    if (group.workersPerGpu === 1) return [];
+    if (!engine.capabilities.sharesGpu)
+      return [{ path, message: `${engine.name} workers cannot share a GPU with others` }];
+    const gpus = gpusPerWorker(engine, settingsOf(model, group));
+    if (gpus !== 1) return [{ path, message: `only workers with one GPU can share it; these have ${gpus}` }];
+    return [];
+  });
+  return { problems, warnings: [] };
+}
+
+const blockSizeFlag = (engine: string): string => (engine === 'sglang' ? 'page-size' : 'block-size');
 
 /** Prefill and decode workers of a model must speak the same dialect and cut the KV cache the same way. */
 function checkHandOver(model: ModelRecipe): EngineCheck {
@@ -64,17 +140,17 @@ function checkHandOver(model: ModelRecipe): EngineCheck {
         });
         continue;
       }
-      const sizes = [p, d].map((group) => findEngine(group.engine).kvBlockSize(settingsOf(model, group)));
+      const engine = findEngine(d.engine);
+      const [prefillSettings, decodeSettings] = [settingsOf(model, p), settingsOf(model, d)];
+      const sizes = [prefillSettings, decodeSettings].map((settings) => engine.kvBlockSize(settings));
       if (sizes[0] !== sizes[1])
         problems.push({
-          path: [...d.path, 'args', 'block-size'],
+          path: [...d.path, 'args', blockSizeFlag(d.engine)],
           message: `decode workers use KV blocks of ${sizes[1]} tokens but prefill workers of ${sizes[0]}; set both the same`,
         });
-      const ranks = [p, d].map((group) => argNumber(group.args, 'tensor-parallel-size', 1));
-      if (ranks[0]! > ranks[1]!)
-        warnings.push(
-          `prefill workers of ${model.servedModelName} have tensor-parallel-size ${ranks[0]}, decode workers ${ranks[1]}: vLLM fails on that for some models; keep decode at least as large`,
-        );
+      const found = applyAllow(model, engine.checkPair(prefillSettings, decodeSettings));
+      problems.push(...found.problems);
+      warnings.push(...found.warnings);
     }
   }
   return { problems, warnings };

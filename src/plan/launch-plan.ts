@@ -64,6 +64,8 @@ export interface ProcessSpec {
   kvBlockSize: number | null;
   /** What to do when `argv[0]` is not installed. */
   installHint?: string;
+  /** Files written before it starts; a word of argv may name one as `{file:NAME}`. */
+  files?: LaunchFile[];
   /** Why it is where it is and has what it has, one sentence each. */
   reasons: string[];
 }
@@ -71,10 +73,17 @@ export interface ProcessSpec {
 /** A literal, or the name of a place that holds a secret: never the secret itself. */
 export type EnvValue = string | { fromEnv: string } | { fromFile: string };
 
+/** A small file of a process. */
+export interface LaunchFile {
+  /** Plain file name, without a folder. */
+  name: string;
+  content: string;
+}
+
 /** One thing a process must do to count as ready. */
 export type Check =
-  /** GET answers with 200. */
-  | { kind: 'http'; path: string }
+  /** GET answers with 200; on its HTTP port, or on the one named. */
+  | { kind: 'http'; path: string; port?: string }
   /** /v1/models lists the name. */
   | { kind: 'model-listed'; model: string }
   /** A real completion of one token comes back, non-empty. */

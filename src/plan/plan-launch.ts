@@ -58,7 +58,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     models: recipe.models.map((model) => model.servedModelName),
     hosts: [facts.name],
     processes,
-    stages: [workers.processes.map((spec) => spec.name), frontends.map((spec) => spec.name)],
+    stages: [...workers.stages, frontends.map((spec) => spec.name)],
     pairs: workers.byModel.flatMap(({ prefill, decode }) => choosePairs(prefill, decode)),
     endpoint: frontends[0]!.url,
     discovery: { backend: recipe.discovery.backend, ttlMs: recipe.discovery.ttl },

@@ -23,6 +23,8 @@ export interface PlannedWorkers {
   processes: ProcessSpec[];
   /** Names by model and role, for the pairs. */
   byModel: { model: string; prefill: string[]; decode: string[] }[];
+  /** Names that start together, in order. */
+  stages: string[][];
 }
 
 /** All workers of a recipe on one host. Names count through each role: `prefill-0`, `prefill-1`, … over all models. */
@@ -33,16 +35,28 @@ export function planWorkers(
 ): PlannedWorkers {
   const drafts = draftWorkers(recipe);
   const grants = assignGpus(
-    drafts.map(({ name, gpuCount, group }) => ({ worker: name, count: gpuCount, type: group.gpuType })),
+    drafts.map(({ name, gpuCount, group, settings }) => ({
+      worker: name,
+      count: gpuCount,
+      type: group.gpuType,
+      ...(group.workersPerGpu === 1
+        ? {}
+        : { sharing: { workers: group.workersPerGpu, model: settings.servedModelName } }),
+    })),
     facts,
     context.takenGpus,
   );
   const processes = drafts.map((draft) => {
     const grant = grants.get(draft.name);
-    const gpuReason =
-      grant?.reason ??
-      (draft.engine.capabilities.gpus ? 'no GPU: the recipe says 0' : 'no GPU: the simulated engine uses none');
-    return planWorker(draft, facts, { ...context, gpus: grant?.indices ?? [], gpuReason });
+    const peers = drafts
+      .filter((other) => isPeer(draft, other))
+      .flatMap((other) => grants.get(other.name)?.indices ?? []);
+    return planWorker(draft, facts, {
+      ...context,
+      gpus: grant?.indices ?? [],
+      peerGpus: [...new Set(peers)].sort((a, b) => a - b),
+      gpuReason: grant?.reason ?? explainNoGpu(draft),
+    });
   });
   const namesOf = (model: string, role: WorkerRole): string[] =>
     processes.filter((spec) => spec.model === model && spec.role === role).map((spec) => spec.name);
@@ -51,7 +65,23 @@ export function planWorkers(
     prefill: namesOf(model, 'prefill'),
     decode: namesOf(model, 'decode'),
   }));
-  return { processes, byModel };
+  // Workers of one GPU measure its free memory while they start: one after the other.
+  const turns = Math.max(1, ...drafts.map(({ name }) => (grants.get(name)?.turn ?? 0) + 1));
+  const stages = Array.from({ length: turns }, (_, turn) =>
+    drafts.filter(({ name }) => (grants.get(name)?.turn ?? 0) === turn).map(({ name }) => name),
+  );
+  return { processes, byModel, stages };
+}
+
+/** Whether two workers exchange KV cache. */
+function isPeer(a: Draft, b: Draft): boolean {
+  if (a.settings.servedModelName !== b.settings.servedModelName) return false;
+  return a.group.role !== b.group.role && a.group.role !== 'aggregated' && b.group.role !== 'aggregated';
+}
+
+function explainNoGpu({ engine, group }: Draft): string {
+  if (!engine.capabilities.gpus) return 'no GPU: the simulated engine uses none';
+  return group.gpus === 0 ? 'no GPU: the recipe says 0' : `no GPU: ${engine.name} takes none unless \`gpus\` says so`;
 }
 
 function draftWorkers(recipe: Recipe): Draft[] {
@@ -73,15 +103,18 @@ function draftWorkers(recipe: Recipe): Draft[] {
 function planWorker(
   draft: Draft,
   facts: HostFacts,
-  context: { ports: PortBook; selfCommand: readonly string[]; gpus: number[]; gpuReason: string },
+  context: { ports: PortBook; selfCommand: readonly string[]; gpus: number[]; peerGpus: number[]; gpuReason: string },
 ): ProcessSpec {
   const { name, group, engine, settings } = draft;
   const { ports, fixedPorts, reasons: portReasons } = assignPorts(draft, context.ports);
   const startTimeoutMs = group.startTimeout ?? engine.defaults.startTimeoutMs;
+  const drain = drainOf(group.drain, engine.defaults.drain);
   const launch = engine.launch(settings, {
     address: facts.address,
     ports,
     gpus: context.gpus,
+    peerGpus: context.peerGpus,
+    drain,
     selfCommand: context.selfCommand,
     startTimeoutMs,
   });
@@ -102,11 +135,18 @@ function planWorker(
     liveness: livenessOf(group.liveness, engine.defaults.liveness),
     startTimeoutMs,
     restart: restartOf(group.restart),
-    drain: drainOf(group.drain, engine.defaults.drain),
+    drain,
     kvTransfer: engine.kvTransfer(settings),
     kvBlockSize: engine.kvBlockSize(settings),
     ...(engine.command === null ? {} : { installHint: engine.command.installHint }),
-    reasons: [`runs on ${facts.name}, the only host`, context.gpuReason, ...portReasons, ...launch.reasons],
+    ...(launch.files === undefined ? {} : { files: launch.files }),
+    reasons: [
+      `runs on ${facts.name}, the only host`,
+      context.gpuReason,
+      ...portReasons,
+      ...launch.reasons,
+      ...(engine.stopping === null ? [] : [engine.stopping]),
+    ],
   };
 }
 
@@ -131,7 +171,16 @@ function assignPorts(
   return { ports, fixedPorts, reasons };
 }
 
-const PURPOSES: Record<string, string> = { http: 'HTTP', sideChannel: 'KV side-channel', internal: 'internal' };
+const PURPOSES: Record<string, string> = {
+  http: 'HTTP',
+  sideChannel: 'KV side-channel',
+  kvEvents: 'KV event',
+  kvReplay: 'KV replay',
+  dataParallelMaster: 'data-parallel master',
+  dataParallelRpc: 'data-parallel RPC',
+  distInit: 'process-group',
+  nccl: 'NCCL',
+};
 
 /** `HTTP port 8101: the first free one from 8100 (8100 is in use)`. */
 export function explainPort(purpose: string, port: number, from: number, skipped: readonly number[]): string {

@@ -54,6 +54,7 @@ function renderProcess(spec: ProcessSpec): string[] {
   );
   put('argv', maskArgv(spec.argv).map(quote).join(' '));
   for (const [name, value] of Object.entries(spec.env)) put('env', `${name}=${maskEnvValue(name, value)}`);
+  for (const { name, content } of spec.files ?? []) put('file', `${name}: ${content.replaceAll(/\s+/g, ' ').trim()}`);
   put('ready', `${spec.readiness.map(describeCheck).join(', ')}; at most ${formatDuration(spec.startTimeoutMs)}`);
   for (const reason of spec.reasons) put('why', reason);
   return lines;
@@ -64,7 +65,7 @@ function describePort(spec: ProcessSpec, purpose: string, port: number): string 
 }
 
 function describeCheck(check: Check): string {
-  if (check.kind === 'http') return `GET ${check.path}`;
+  if (check.kind === 'http') return `GET ${check.path}${check.port === undefined ? '' : ` on its ${check.port} port`}`;
   if (check.kind === 'model-listed') return `lists ${check.model}`;
   if (check.kind === 'generate') return 'generates a token';
   return `${check.port} port open`;

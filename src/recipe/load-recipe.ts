@@ -156,7 +156,14 @@ function resolvePaths(tree: Tree, cwd: string): Tree {
 function isPathKey(at: readonly (string | number)[]): boolean {
   const last = at.at(-1);
   const isModel = last === 'model' && (at.length === 1 || (at.length === 3 && at[0] === 'models'));
-  return isModel || last === 'fromFile' || (last === 'command' && at.includes('workers')) || at.at(-2) === 'command';
+  const isFolder = last === 'compileCache' || (last === 'path' && at.at(-2) === 'disk');
+  return (
+    isModel ||
+    isFolder ||
+    last === 'fromFile' ||
+    (last === 'command' && at.includes('workers')) ||
+    at.at(-2) === 'command'
+  );
 }
 
 function fallbackName(file: string): string {

@@ -1,6 +1,8 @@
 import { WORKER_ROLES, type WorkerRole } from '../base/role.ts';
 import type {
+  KvOffloadRecipe,
   KvTransferRecipe,
+  LoadRecipe,
   ModelRecipe,
   Recipe,
   RecipePath,
@@ -55,8 +57,12 @@ export function groupsOf(
 }
 
 function normaliseModel(model: ModelFile, path: RecipePath, file: RecipeFile): ModelRecipe {
-  const engine = model.engine ?? file.engine;
-  const groups = groupsOf(model, path).map((found) => normaliseGroup(found, engine));
+  const inherited = {
+    engine: model.engine ?? file.engine,
+    kvOffload: model.kvOffload ?? file.kvOffload,
+    load: model.load ?? file.load,
+  };
+  const groups = groupsOf(model, path).map((found) => normaliseGroup(found, inherited));
   const disaggregated = groups.some((group) => group.role !== 'aggregated');
   const transfer = { ...file.kvTransfer, ...model.kvTransfer };
   const kvTransfer: KvTransferRecipe = {
@@ -65,21 +71,46 @@ function normaliseModel(model: ModelFile, path: RecipePath, file: RecipeFile): M
     loadFailurePolicy: transfer.loadFailurePolicy ?? 'fail',
   };
   const slo: Slo | null = model.slo ?? file.slo ?? null;
-  return { path, model: model.model, servedModelName: model.servedModelName ?? model.model, kvTransfer, slo, groups };
+  return {
+    path,
+    model: model.model,
+    servedModelName: model.servedModelName ?? model.model,
+    kvTransfer,
+    kvEvents: model.kvEvents ?? file.kvEvents ?? false,
+    allow: model.allow ?? file.allow ?? [],
+    slo,
+    groups,
+  };
 }
 
 function normaliseGroup(
   { role, group, path }: { role: WorkerRole; group: WorkerGroupFile; path: RecipePath },
-  engine: EngineName,
+  inherited: {
+    engine: EngineName;
+    kvOffload: WorkerGroupFile['kvOffload'];
+    load: WorkerGroupFile['load'];
+  },
 ): WorkerGroupRecipe {
   return {
     ...group,
     path,
     role,
-    engine: group.engine ?? engine,
+    engine: group.engine ?? inherited.engine,
     restart: normaliseRestart(group.restart),
     command: typeof group.command === 'string' ? [group.command] : (group.command ?? null),
+    kvOffload: normaliseOffload(group.kvOffload ?? inherited.kvOffload),
+    load: normaliseLoad(group.load ?? inherited.load),
   };
+}
+
+/** An empty map switches an inherited one off. */
+function normaliseOffload(written: WorkerGroupFile['kvOffload']): KvOffloadRecipe | null {
+  return written && (written.cpu !== undefined || written.disk || written.remote) ? written : null;
+}
+
+function normaliseLoad(written: WorkerGroupFile['load']): LoadRecipe | null {
+  if (written === undefined) return null;
+  return typeof written === 'string' ? { loader: written, settings: {} } : written;
 }
 
 function normaliseRestart(written: WorkerGroupFile['restart']): RestartRecipe {

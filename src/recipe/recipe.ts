@@ -23,16 +23,22 @@ export interface ModelRecipe {
   model: string;
   servedModelName: string;
   kvTransfer: KvTransferRecipe;
+  kvEvents: boolean;
+  /** Combinations to start all the same, by name. */
+  allow: string[];
   slo: Slo | null;
   groups: WorkerGroupRecipe[];
 }
 
-export interface WorkerGroupRecipe extends Omit<WorkerGroupFile, 'engine' | 'restart' | 'command'> {
+export interface WorkerGroupRecipe
+  extends Omit<WorkerGroupFile, 'engine' | 'restart' | 'command' | 'kvOffload' | 'load'> {
   path: RecipePath;
   role: WorkerRole;
   engine: EngineName;
   restart: RestartRecipe;
   command: string[] | null;
+  kvOffload: KvOffloadRecipe | null;
+  load: LoadRecipe | null;
 }
 
 export interface FrontendRecipe extends Omit<FrontendFile, 'restart'> {
@@ -46,6 +52,9 @@ export interface KvTransferRecipe {
   loadFailurePolicy: 'fail' | 'recompute';
 }
 
+/** Sizes are bytes. */
+export type KvOffloadRecipe = NonNullable<WorkerGroupFile['kvOffload']>;
+export type LoadRecipe = Extract<NonNullable<WorkerGroupFile['load']>, object>;
 export type RecipePath = readonly (string | number)[];
 export type Slo = NonNullable<ModelFile['slo']>;
 export type RestartRecipe = Extract<NonNullable<WorkerGroupFile['restart']>, object>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { kvOffload, load } from './schema-memory.ts';
 import { byteSize, duration, engineArgs, envMap, port } from './schema-values.ts';
 
 /**
@@ -6,14 +7,16 @@ import { byteSize, duration, engineArgs, envMap, port } from './schema-values.ts
  * docs/recipe.md are all made from it. Durations come out in milliseconds, sizes in bytes.
  */
 
-export const ENGINE_NAMES = ['mocker', 'vllm'] as const;
+export const ENGINE_NAMES = ['mocker', 'vllm', 'sglang', 'trtllm', 'llamacpp'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export const ROUTER_MODES = ['kv', 'round-robin', 'random', 'least-loaded', 'power-of-two', 'direct'] as const;
 
 const engine = z
   .enum(ENGINE_NAMES)
-  .describe('What runs in the worker: `mocker` is the built-in simulated engine, `vllm` is `vllm serve`.');
+  .describe(
+    'What runs in the worker: `mocker` is the built-in simulated engine, `vllm` is `vllm serve`, `sglang` is `sglang serve`, `trtllm` is `trtllm-serve`, `llamacpp` is `llama-server`.',
+  );
 
 const restart = z
   .union([
@@ -56,7 +59,7 @@ const drain = z
     killAfter: duration
       .optional()
       .describe(
-        'From SIGTERM to SIGKILL of the process group. Default: 10s; vLLM 20s, as it can hang on an open stream.',
+        'From SIGTERM to SIGKILL of the process group. Default: 10s; 20s for engines that can hang on an open stream.',
       ),
   })
   .meta({ id: 'Drain', description: 'How a process is stopped.' });
@@ -74,6 +77,12 @@ const workerGroup = z
         'GPUs of each worker; 0 runs on the CPU. Default: what its parallel sizes multiply to; none for `mocker`.',
       ),
     gpuType: z.string().min(1).optional().describe('Only GPUs whose name contains this, such as `H100`.'),
+    workersPerGpu: z
+      .int()
+      .min(1)
+      .max(16)
+      .prefault(1)
+      .describe('How many workers share a GPU. Groups of a model that say the same share with each other.'),
     nodes: z
       .int()
       .min(1)
@@ -89,9 +98,11 @@ const workerGroup = z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .optional()
       .describe("The engine's program when it is not the one on PATH: a path, or a list of words."),
+    kvOffload: kvOffload.optional().describe('Default: that of the model.'),
+    load: load.optional().describe('Default: that of the model.'),
     startTimeout: duration
       .optional()
-      .describe('Longest time from spawn to ready. Default: the engine says; 30s for `mocker`, 15m for `vllm`.'),
+      .describe('Longest time from spawn to ready. Default: the engine says; 30s for `mocker`, 15m for the others.'),
     restart: restart.optional().describe('Default: `always`.'),
     liveness: liveness.optional().describe('Check of the running worker. Default: GET /health.'),
     drain: drain.optional().describe('How it is stopped.'),
@@ -119,7 +130,7 @@ const kvTransfer = z
     lease: duration
       .optional()
       .describe(
-        'How long a prefill worker keeps a finished prompt for its decode worker. Default: 30s, the engine’s own.',
+        'How long a prefill worker keeps a finished prompt for its decode worker. Default: 30s with vLLM, 120s with SGLang.',
       ),
     loadFailurePolicy: z
       .enum(['fail', 'recompute'])
@@ -136,6 +147,16 @@ const slo = z
   .meta({ id: 'Slo', description: 'Goals to measure against.' });
 
 const modelName = z.string().min(1).max(512);
+const kvEvents = z
+  .boolean()
+  .describe(
+    'Have workers publish which KV blocks they hold, so that routing knows instead of guessing. Default: false.',
+  );
+const allow = z
+  .array(z.string())
+  .describe(
+    'Combinations to start all the same though they are known to be broken or risky, by the name that the refusal or the warning gives.',
+  );
 
 const model = z
   .strictObject({
@@ -146,6 +167,10 @@ const model = z
     engine: engine.optional().describe('Default: the `engine` at the top.'),
     workers: workers.describe('Its workers.'),
     kvTransfer: kvTransfer.optional(),
+    kvEvents: kvEvents.optional(),
+    kvOffload: kvOffload.optional(),
+    load: load.optional(),
+    allow: allow.optional(),
     slo: slo.optional(),
   })
   .meta({ id: 'Model', description: 'One of several models behind the same frontend.' });
@@ -217,6 +242,10 @@ export const recipeSchema = z
     engine: engine.prefault('vllm').describe('Engine of all workers that do not name their own.'),
     workers: workers.optional().describe('Workers of `model`.'),
     kvTransfer: kvTransfer.optional().describe('How the KV cache gets from prefill to decode workers.'),
+    kvEvents: kvEvents.optional(),
+    kvOffload: kvOffload.optional().describe('Where KV blocks go that no longer fit on the GPU. Default: nowhere.'),
+    load: load.optional().describe('How weights are loaded. Default: as the engine does.'),
+    allow: allow.optional(),
     models: z
       .array(model)
       .min(1)

@@ -23,7 +23,7 @@ export async function runCheck(
   try {
     switch (check.kind) {
       case 'http':
-        return await checkHttp(target, check.path, timeoutMs, signal);
+        return await checkHttp(target, check, timeoutMs, signal);
       case 'model-listed':
         return await checkModel(target, check.model, timeoutMs, signal);
       case 'generate':
@@ -40,7 +40,7 @@ export async function runCheck(
 export function describeCheck(check: Check): string {
   switch (check.kind) {
     case 'http':
-      return `GET ${check.path} to answer 200`;
+      return `GET ${check.path} to answer 200${check.port === undefined ? '' : ` on the ${check.port} port`}`;
     case 'model-listed':
       return `/v1/models to list ${check.model}`;
     case 'generate':
@@ -73,11 +73,17 @@ export async function fetchText(
 
 async function checkHttp(
   target: CheckTarget,
-  path: string,
+  { path, port }: Extract<Check, { kind: 'http' }>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<CheckResult> {
-  const { status, body } = await fetchText(target.url + path, { timeoutMs, signal });
+  const url = new URL(path, target.url);
+  if (port !== undefined) {
+    const number = target.ports[port];
+    if (number === undefined) return { ok: false, detail: `it has no port called ${port}` };
+    url.port = String(number);
+  }
+  const { status, body } = await fetchText(url.href, { timeoutMs, signal });
   return { ok: status === 200, detail: status === 200 ? '' : `GET ${path} answers ${status} ${excerpt(body)}` };
 }
 

@@ -4,6 +4,8 @@ import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
 import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
+import { refuseSettings } from '../refuse-settings.ts';
+import { VLLM_METRICS } from '../vllm/startup.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
@@ -26,20 +28,34 @@ const RESERVED_ENV = {
 export const mockerEngine: Engine = {
   name: 'mocker',
   command: null,
-  capabilities: { disaggregation: true, gpus: false },
+  capabilities: {
+    disaggregation: true,
+    gpus: false,
+    sharesGpu: false,
+    survivesPeerRestart: true,
+    splitsSeveralAnswers: false,
+  },
   defaults: {
     startTimeoutMs: 30_000,
     liveness: { check: { kind: 'http', path: '/health' }, periodMs: 5_000, timeoutMs: 5_000, failures: 3 },
     drain: { inFlightMs: 30_000, killAfterMs: 10_000 },
   },
+  stopping: null,
   check: (worker) => ({
     problems: [
+      ...refuseSettings(worker, {
+        kvEvents: 'the simulated engine publishes none',
+        kvOffload: 'the simulated engine has one memory tier',
+        load: 'the simulated engine has no weights',
+      }),
       ...refuseArgs(worker.path, worker.args, MOCKER_RESERVED),
       ...refuseEnv(worker.path, worker.env, RESERVED_ENV),
       ...checkFlags(worker),
     ],
     warnings: [],
   }),
+  checkPair: () => ({ problems: [], warnings: [] }),
+  combinations: [],
   defaultGpus: () => 0,
   ports: (worker) => [
     { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
@@ -61,6 +77,10 @@ export const mockerEngine: Engine = {
       fix: 'Start again, or free the port.',
     },
   ],
+  phases: [],
+  // It speaks vLLM's names.
+  metrics: VLLM_METRICS,
+  help: () => null,
 };
 
 function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {

@@ -1,13 +1,9 @@
+import { HUB_AND_SYSTEM_FAILURES, PORT_TAKEN } from '../common-failures.ts';
 import type { FailureSignature } from '../engine.ts';
 
 /** Known failures of `vllm serve` by a line of its output, causes before consequences. Wording drifts between versions: hints only. */
 export const VLLM_FAILURES: readonly FailureSignature[] = [
-  {
-    pattern: /address already in use|EADDRINUSE/i,
-    code: 'PORT_IN_USE',
-    cause: 'one of its ports was taken between planning and starting',
-    fix: 'Start again, or free the port.',
-  },
+  PORT_TAKEN,
   {
     pattern: /CUDA out of memory|OutOfMemoryError|less than desired GPU memory utilization/i,
     code: 'EXITED_EARLY',
@@ -34,33 +30,53 @@ export const VLLM_FAILURES: readonly FailureSignature[] = [
     fix: 'Unset PYTORCH_CUDA_ALLOC_CONF.',
   },
   {
-    pattern: /GatedRepoError|401 Client Error|Cannot access gated repo/i,
-    code: 'EXITED_EARLY',
-    cause: 'the model hub refused access to the model',
-    fix: 'Accept the model’s licence on the hub and pass env: { HF_TOKEN: { fromEnv: HF_TOKEN } }.',
-  },
-  {
-    pattern: /RepositoryNotFoundError|is not a local folder and is not a valid model identifier/i,
-    code: 'EXITED_EARLY',
-    cause: 'the model is neither a folder nor known to the model hub',
-    fix: 'Check `model` in the recipe.',
-  },
-  {
     pattern: /unrecognized arguments?:|error: argument /i,
     code: 'EXITED_EARLY',
     cause: 'this vLLM version does not take one of the flags',
     fix: 'Compare `args` in the recipe with `vllm serve --help=all`.',
   },
   {
-    pattern: /No space left on device/i,
-    code: 'DISK_FULL',
-    cause: 'the disk is full',
-    fix: 'Free some space where models are cached (HF_HOME).',
+    pattern: /engine[_ ]id mismatch/i,
+    code: 'KV_PATH_FAILED',
+    cause:
+      'a decode worker reached another prefill worker than it was told: a restarted one, or a wrong side-channel address',
+    fix: 'Restart both sides of the pair; on several hosts the side channel needs an address the other side can reach.',
   },
   {
-    pattern: /no kernel image is available|forward compatibility was attempted|driver version is insufficient/i,
+    pattern: /(compatibility )?hash mismatch|compatibility hash does not match/i,
+    code: 'KV_PATH_FAILED',
+    cause: 'prefill and decode workers differ in vLLM version, model name, dtype or attention backend',
+    fix: 'Run the same vLLM build with the same `model` and the same `dtype` on both.',
+  },
+  {
+    pattern: /NIXL_ERR_[A-Z_]+|ucp_ep_create|UCX\s+ERROR/,
+    code: 'KV_PATH_FAILED',
+    cause: 'NIXL could not connect two workers',
+    fix: 'Set the same UCX_TLS and UCX_NET_DEVICES (for instance `all`) on both sides, then restart both.',
+  },
+  {
+    pattern: /is not divisible by|must be divisible by tensor parallel size/i,
     code: 'EXITED_EARLY',
-    cause: 'the GPU or its driver does not suit this build of vLLM',
-    fix: 'Install a vLLM build for this driver and GPU.',
+    cause: 'tensor-parallel-size does not divide the model’s attention heads',
+    fix: 'Choose a tensor-parallel-size that divides them.',
+  },
+  {
+    pattern: /max_model_len .* is greater than the derived max_model_len/i,
+    code: 'EXITED_EARLY',
+    cause: 'max-model-len is more than the model was made for',
+    fix: 'Lower max-model-len.',
+  },
+  {
+    pattern: /Error in memory profiling|Initial free memory .* current free memory/i,
+    code: 'EXITED_EARLY',
+    cause: 'something else took or gave back memory of the GPU while vLLM measured it',
+    fix: 'Start the workers of a GPU one after the other (`workersPerGpu`), or set kv-cache-memory-bytes.',
+  },
+  ...HUB_AND_SYSTEM_FAILURES,
+  {
+    pattern: /Engine core initialization failed|Failed core proc/i,
+    code: 'EXITED_EARLY',
+    cause: 'vLLM’s engine process ended while it started',
+    fix: 'Look at the lines above in its log: `dynamo logs`.',
   },
 ];

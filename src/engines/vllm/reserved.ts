@@ -24,22 +24,36 @@ export const VLLM_RESERVED: Readonly<Record<string, string>> = {
   'data-parallel-start-rank': 'it spans several hosts, which cannot be planned yet',
   'data-parallel-size-local': 'it spans several hosts, which cannot be planned yet',
   'data-parallel-address': 'it spans several hosts, which cannot be planned yet',
+  'data-parallel-rpc-port': 'the plan assigns it',
+  'shutdown-timeout': 'it follows from `drain.killAfter`, so that requests end before the worker is killed',
   nnodes: 'a worker that spans several hosts cannot be planned yet',
   'node-rank': 'a worker that spans several hosts cannot be planned yet',
   'master-addr': 'a worker that spans several hosts cannot be planned yet',
 };
 
-/** With prefill and decode workers only. */
-export const VLLM_RESERVED_DISAGGREGATED: Readonly<Record<string, string>> = {
-  'kv-transfer-config': 'it follows from `kvTransfer` and the role',
-  'kv-offloading-size': 'it overwrites the connector that hands the KV cache over',
-  'kv-offloading-backend': 'it overwrites the connector that hands the KV cache over',
+/** Where dynamo chooses the connectors. */
+export const VLLM_RESERVED_CONNECTOR: Readonly<Record<string, string>> = {
+  'kv-transfer-config': 'it follows from `kvTransfer`, `kvOffload` and the role',
+  'kv-offloading-size': 'it overwrites the connector; use `kvOffload`',
+  'kv-offloading-backend': 'it overwrites the connector; use `kvOffload`',
+};
+
+/** With `kvEvents: true`. */
+export const VLLM_RESERVED_EVENTS: Readonly<Record<string, string>> = {
+  'kv-events-config': 'it follows from `kvEvents`; the plan assigns the ports',
+};
+
+/** With `load`. */
+export const VLLM_RESERVED_LOAD: Readonly<Record<string, string>> = {
+  'load-format': 'it is `load.loader`',
+  'model-loader-extra-config': 'it is `load.settings`',
 };
 
 export const VLLM_RESERVED_ENV: Readonly<Record<string, string>> = {
   CUDA_VISIBLE_DEVICES: 'the plan assigns GPUs; use `gpus` and `gpuType`',
   CUDA_DEVICE_ORDER: 'GPU numbers of the plan are in PCI bus order',
   VLLM_PORT: 'the plan assigns it',
+  VLLM_DP_MASTER_PORT: 'the plan assigns it',
   VLLM_NIXL_SIDE_CHANNEL_HOST: 'the plan sets it',
   VLLM_NIXL_SIDE_CHANNEL_PORT: 'the plan assigns it',
   VLLM_ENGINE_READY_TIMEOUT_S: 'it follows from `startTimeout`',

@@ -1,26 +1,37 @@
 import type { Check } from '../../plan/launch-plan.ts';
-import type { RecipeIssue } from '../../recipe/problem.ts';
-import type { Engine, EngineFindings, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
-import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
+import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import { argValue, formatArgs } from '../engine-args.ts';
+import { isStateSpace } from '../model-family.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
+  KV_EVENTS_FROM,
+  KV_REPLAY_FROM,
   SIDE_CHANNEL_FROM,
   SIDE_CHANNEL_HOST,
   SIDE_CHANNEL_PORT,
+  visibleGpus,
   WORKER_PORT_FROM,
 } from '../worker-settings.ts';
+import { checkWorker } from './checks.ts';
+import { checkPair, VLLM_COMBINATIONS } from './combinations.ts';
+import { chooseConnectors } from './connectors.ts';
 import { VLLM_FAILURES } from './failures.ts';
-import { VLLM_RESERVED, VLLM_RESERVED_DISAGGREGATED, VLLM_RESERVED_ENV } from './reserved.ts';
+import { VLLM_METRICS, VLLM_PHASES } from './startup.ts';
+import { blockSize, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
 /** torch.distributed's stores search upward from VLLM_PORT; instances on a host must not search in each other's range. */
 const INTERNAL_PORTS_FROM = 20_000;
 const INTERNAL_PORTS = 100;
-/** Block sizes vLLM takes when `block-size` is not given. */
-const BLOCK_SIZE_GPU = 16;
-const BLOCK_SIZE_CPU = 128;
+/** vLLM's own defaults of the two ports by which data-parallel ranks find each other. */
+const DATA_PARALLEL_FROM = 29_500;
+/** SIGKILL follows this long after vLLM has stopped waiting for its requests. */
+const SHUTDOWN_MARGIN_MS = 5_000;
 
-/** Unmodified `vllm serve`: aggregated, or prefill and decode with the NIXL connector in pull mode. */
+/**
+ * Unmodified `vllm serve`: aggregated, or prefill and decode with the NIXL connector in pull mode. Written for 0.22 to 0.29,
+ * from its sources; what 0.32 does on a CPU was measured.
+ */
 export const vllmEngine: Engine = {
   name: 'vllm',
   command: {
@@ -28,14 +39,26 @@ export const vllmEngine: Engine = {
     installHint:
       'Install it (`uv pip install vllm`, with `nixl` for prefill and decode workers), or set `command:` to its path.',
   },
-  capabilities: { disaggregation: true, gpus: true },
+  capabilities: {
+    disaggregation: true,
+    gpus: true,
+    sharesGpu: true,
+    // A decode worker was seen to take a restarted prefill worker's blocks after one failed try (0.32, UCX over TCP).
+    survivesPeerRestart: true,
+    // It leaks the prefill worker's KV blocks (vllm-project/vllm#43509).
+    splitsSeveralAnswers: false,
+  },
   defaults: {
     startTimeoutMs: 15 * 60_000,
     liveness: { check: { kind: 'http', path: '/health' }, periodMs: 10_000, timeoutMs: 10_000, failures: 6 },
     // An idle server is gone in 2 s; one with an open stream was seen to hang, so SIGKILL must follow.
     drain: { inFlightMs: 30_000, killAfterMs: 20_000 },
   },
-  check,
+  stopping:
+    'while it ends, vLLM answers new requests with 200 and no text and may hang on an open stream: it leaves discovery first, and SIGKILL follows',
+  check: checkWorker,
+  checkPair,
+  combinations: VLLM_COMBINATIONS,
   defaultGpus: parallelSize,
   ports,
   launch,
@@ -43,84 +66,149 @@ export const vllmEngine: Engine = {
   kvTransfer: (worker) => (transfers(worker) ? 'vllm-nixl' : null),
   kvBlockSize: blockSize,
   failures: VLLM_FAILURES,
+  phases: VLLM_PHASES,
+  metrics: VLLM_METRICS,
+  help: (argv) => {
+    const program = argv.slice(0, argv.indexOf('serve'));
+    return { version: [...program, '--version'], help: [...program, 'serve', '--help=all'] };
+  },
 };
 
-/** Tensor × pipeline × data parallel ranks: each has a GPU of its own. */
-function parallelSize({ args }: WorkerSettings): number {
-  const sizes = ['tensor-parallel-size', 'pipeline-parallel-size', 'data-parallel-size'];
-  return sizes.reduce((product, flag) => product * argNumber(args, flag, 1), 1);
-}
-
-const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';
-const onCpu = (worker: WorkerSettings): boolean => worker.gpus === 0;
-
-function blockSize(worker: WorkerSettings): number {
-  return argNumber(worker.args, 'block-size', onCpu(worker) ? BLOCK_SIZE_CPU : BLOCK_SIZE_GPU);
-}
-
-function ports({ args, role }: WorkerSettings): PortWish[] {
-  const ranks = argNumber(args, 'data-parallel-size', 1);
+function ports(worker: WorkerSettings): PortWish[] {
+  const ranks = dataRanks(worker);
   const wishes: PortWish[] = [
     { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
     { purpose: 'internal', from: INTERNAL_PORTS_FROM, count: INTERNAL_PORTS },
   ];
-  // One listener per data-parallel rank, at the base port plus the rank.
-  if (role !== 'aggregated') wishes.push({ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: ranks });
+  // One listener per data-parallel rank, at the base port plus the rank; the same for events and their replay.
+  if (transfers(worker)) wishes.push({ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: ranks });
+  if (worker.kvEvents)
+    wishes.push(
+      { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks },
+      { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks },
+    );
+  if (ranks > 1)
+    wishes.push(
+      { purpose: 'dataParallelMaster', from: DATA_PARALLEL_FROM, count: 1 },
+      { purpose: 'dataParallelRpc', from: DATA_PARALLEL_FROM, count: 1 },
+    );
   return wishes;
 }
 
 function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
-  const reasons: string[] = [];
-  const argv = [
-    ...(worker.command ?? ['vllm']),
-    'serve',
-    worker.model,
-    '--served-model-name',
-    worker.servedModelName,
-    '--host',
-    placement.address,
-    '--port',
-    String(placement.ports['http']),
-    // The only per-request truth about cached tokens.
-    '--enable-prompt-tokens-details',
+  const parts = [
+    server(worker, placement),
+    gpus(worker, placement),
+    handOver(worker, placement),
+    events(worker, placement),
+    loading(worker),
   ];
-  const env: EngineLaunch['env'] = {
-    [KEEP_ALIVE]: KEEP_ALIVE_SECONDS,
-    VLLM_ENGINE_READY_TIMEOUT_S: String(Math.ceil(placement.startTimeoutMs / 1_000)),
-    VLLM_PORT: String(placement.ports['internal']),
-  };
-  if (onCpu(worker)) env['CUDA_VISIBLE_DEVICES'] = '';
-  else {
-    env['CUDA_DEVICE_ORDER'] = 'PCI_BUS_ID';
-    env['CUDA_VISIBLE_DEVICES'] = placement.gpus.join(',');
-  }
-  if (transfers(worker)) {
-    const config = transferConfig(worker);
-    argv.push('--kv-transfer-config', JSON.stringify(config));
-    env[SIDE_CHANNEL_HOST] = placement.address;
-    env[SIDE_CHANNEL_PORT] = String(placement.ports['sideChannel']);
-    reasons.push(`NIXL hands the KV cache over; as ${worker.role} worker it is the ${config.kv_role}`);
-  }
-  argv.push(...formatArgs(worker.args, { lists: 'values' }));
-  return { argv, env: { ...env, ...worker.env }, reasons };
-}
-
-interface TransferConfig {
-  kv_connector: 'NixlConnector';
-  kv_role: 'kv_producer' | 'kv_consumer';
-  kv_load_failure_policy: 'fail' | 'recompute';
-  kv_buffer_device?: 'cpu';
-  kv_connector_extra_config?: { kv_lease_duration: number };
-}
-
-function transferConfig(worker: WorkerSettings): TransferConfig {
-  const { lease, loadFailurePolicy } = worker.kvTransfer;
   return {
-    kv_connector: 'NixlConnector',
-    kv_role: worker.role === 'prefill' ? 'kv_producer' : 'kv_consumer',
-    kv_load_failure_policy: loadFailurePolicy,
-    ...(onCpu(worker) ? { kv_buffer_device: 'cpu' as const } : {}),
-    ...(lease === undefined ? {} : { kv_connector_extra_config: { kv_lease_duration: Math.ceil(lease / 1_000) } }),
+    argv: [...parts.flatMap(({ argv }) => argv), ...formatArgs(worker.args, { lists: 'values' })],
+    env: { ...Object.assign({}, ...parts.map(({ env }) => env)), ...worker.env },
+    reasons: parts.flatMap(({ reasons }) => reasons),
+  };
+}
+
+function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
+  const { killAfterMs } = placement.drain;
+  const shutdownSeconds = Math.floor(Math.max(0, killAfterMs - SHUTDOWN_MARGIN_MS) / 1_000);
+  const ranked = dataRanks(worker) > 1;
+  return {
+    argv: [
+      ...(worker.command ?? ['vllm']),
+      ...['serve', worker.model, '--served-model-name', worker.servedModelName],
+      ...['--host', placement.address, '--port', String(placement.ports['http'])],
+      // The only per-request truth about cached tokens.
+      '--enable-prompt-tokens-details',
+      ...['--shutdown-timeout', String(shutdownSeconds)],
+      ...(ranked ? ['--data-parallel-rpc-port', String(placement.ports['dataParallelRpc'])] : []),
+    ],
+    env: {
+      [KEEP_ALIVE]: KEEP_ALIVE_SECONDS,
+      VLLM_ENGINE_READY_TIMEOUT_S: String(Math.ceil(placement.startTimeoutMs / 1_000)),
+      VLLM_PORT: String(placement.ports['internal']),
+      ...(ranked ? { VLLM_DP_MASTER_PORT: String(placement.ports['dataParallelMaster']) } : {}),
+    },
+    reasons: [
+      `after SIGTERM requests have ${shutdownSeconds} s to end; SIGKILL comes ${killAfterMs / 1_000} s after SIGTERM`,
+    ],
+  };
+}
+
+function gpus(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
+  if (onCpu(worker)) return { argv: [], env: { CUDA_VISIBLE_DEVICES: '' }, reasons: [] };
+  const { env, reasons } = visibleGpus(placement);
+  const limited = ['gpu-memory-utilization', 'kv-cache-memory-bytes'].some(
+    (flag) => argValue(worker.args, flag) !== undefined,
+  );
+  if (worker.workersPerGpu === 1 || limited) return { argv: [], env, reasons };
+  // The share is of the whole GPU, whoever else uses it.
+  const share = String(Math.floor(90 / worker.workersPerGpu) / 100);
+  return {
+    argv: ['--gpu-memory-utilization', share],
+    env,
+    reasons: [...reasons, `${share} of the GPU's memory, as ${worker.workersPerGpu} workers share it`],
+  };
+}
+
+function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
+  const { config, env, reasons } = chooseConnectors(worker);
+  const argv = config ? ['--kv-transfer-config', JSON.stringify(config)] : [];
+  if (!transfers(worker)) return { argv, env, reasons };
+  return {
+    argv,
+    env: {
+      ...env,
+      // The only layout of convolution states that NIXL can move.
+      ...(isStateSpace(worker.model) ? { VLLM_SSM_CONV_STATE_LAYOUT: 'DS' } : {}),
+      [SIDE_CHANNEL_HOST]: placement.address,
+      [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
+    },
+    reasons: [...reasons, explainUcx(worker)],
+  };
+}
+
+function explainUcx(worker: WorkerSettings): string {
+  const set = ['UCX_TLS', 'UCX_NET_DEVICES'].flatMap((name) => {
+    const value = worker.env[name];
+    return typeof value === 'string' ? [`${name}=${value}`] : [];
+  });
+  if (set.length > 0)
+    return `${set.join(' ')} from the recipe: UCX is what NIXL moves blocks with, NCCL_* do not matter to it`;
+  return onCpu(worker)
+    ? 'UCX chooses shared memory or TCP itself: UCX_TLS and UCX_NET_DEVICES are not set'
+    : 'UCX chooses how blocks travel (NVLink by cuda_ipc within a host): UCX_TLS and UCX_NET_DEVICES are not set';
+}
+
+function events(worker: WorkerSettings, { ports: given }: WorkerPlacement): EngineLaunch {
+  if (!worker.kvEvents) return { argv: [], env: {}, reasons: [] };
+  const config = {
+    enable_kv_cache_events: true,
+    publisher: 'zmq',
+    // Only a wildcard makes vLLM listen; with an address it would connect to it.
+    endpoint: `tcp://*:${given['kvEvents']}`,
+    replay_endpoint: `tcp://*:${given['kvReplay']}`,
+  };
+  return {
+    argv: ['--kv-events-config', JSON.stringify(config)],
+    env: {},
+    reasons: [
+      `publishes its KV events on port ${given['kvEvents']} of every address: vLLM can listen on no single one`,
+    ],
+  };
+}
+
+function loading({ load }: WorkerSettings): EngineLaunch {
+  if (!load) return { argv: [], env: {}, reasons: [] };
+  const { loader, settings, compileCache } = load;
+  return {
+    argv: [
+      ...(loader === 'default' ? [] : ['--load-format', loader]),
+      ...(Object.keys(settings).length === 0 ? [] : ['--model-loader-extra-config', JSON.stringify(settings)]),
+    ],
+    env: compileCache === undefined ? {} : { VLLM_CACHE_ROOT: compileCache },
+    reasons: compileCache === undefined ? [] : [`compiled graphs are kept in ${compileCache} for the next start`],
   };
 }
 
@@ -133,46 +221,4 @@ function readiness(worker: WorkerSettings): Check[] {
   // The listener's thread dies silently when its port is taken; only a connection shows that it listens.
   if (worker.role === 'prefill') checks.push({ kind: 'tcp', port: 'sideChannel' });
   return checks;
-}
-
-function check(worker: WorkerSettings): EngineFindings {
-  const reserved = transfers(worker) ? { ...VLLM_RESERVED, ...VLLM_RESERVED_DISAGGREGATED } : VLLM_RESERVED;
-  const problems: RecipeIssue[] = [
-    ...refuseArgs(worker.path, worker.args, reserved),
-    ...refuseEnv(worker.path, worker.env, VLLM_RESERVED_ENV),
-    ...checkParallelSize(worker),
-    ...checkTransfer(worker),
-  ];
-  return { problems, warnings: [] };
-}
-
-function checkParallelSize(worker: WorkerSettings): RecipeIssue[] {
-  const needed = parallelSize(worker);
-  if (!worker.gpus || worker.gpus === needed) return [];
-  const sizes = '`tensor-parallel-size` × `pipeline-parallel-size` × `data-parallel-size`';
-  const outcome = worker.gpus < needed ? 'vLLM could not start' : `${worker.gpus - needed} would stay idle`;
-  return [
-    {
-      path: [...worker.path, 'gpus'],
-      message: `${sizes} is ${needed}, so with ${worker.gpus} GPUs ${outcome}; make them equal`,
-    },
-  ];
-}
-
-function checkTransfer(worker: WorkerSettings): RecipeIssue[] {
-  if (!transfers(worker)) return [];
-  const problems: RecipeIssue[] = [];
-  if (argNumber(worker.args, 'pipeline-parallel-size', 1) > 1)
-    problems.push({
-      path: [...worker.path, 'args', 'pipeline-parallel-size'],
-      message: 'NIXL in pull mode does not work with pipeline parallelism; use tensor-parallel-size',
-    });
-  const allocator = worker.env['PYTORCH_CUDA_ALLOC_CONF'];
-  const cumem = argValue(worker.args, 'enable-cumem-allocator') === true;
-  if (typeof allocator === 'string' && /expandable_segments:\s*true/i.test(allocator) && !cumem)
-    problems.push({
-      path: [...worker.path, 'env', 'PYTORCH_CUDA_ALLOC_CONF'],
-      message: 'vLLM refuses expandable_segments together with a KV connector',
-    });
-  return problems;
 }

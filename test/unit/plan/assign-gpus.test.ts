@@ -30,6 +30,7 @@ describe('assignGpus', () => {
     expect(grants.get('a')).toEqual({
       indices: [5, 6],
       reason: 'GPUs 5, 6 (NVIDIA H100 80GB HBM3): the smallest run of free neighbours that holds 2, which it fills',
+      turn: 0,
     });
   });
 

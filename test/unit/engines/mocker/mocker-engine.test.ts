@@ -4,26 +4,16 @@ import { mockerCommand } from '../../../../src/commands/mocker.ts';
 import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
 import { mockerEngine } from '../../../../src/engines/mocker/mocker-engine.ts';
 import { MOCKER_FLAGS, MOCKER_RESERVED } from '../../../../src/engines/mocker/mocker-flags.ts';
+import { workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
-const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings => ({
-  path: ['workers', 'prefill'],
-  role: 'prefill',
-  model: '/models/m',
-  servedModelName: 'm',
-  args: {},
-  env: {},
-  gpus: undefined,
-  command: null,
-  kvTransfer: { connector: 'nixl', lease: undefined, loadFailurePolicy: 'fail' },
-  ...change,
-});
-const placement: WorkerPlacement = {
-  address: '127.0.0.1',
+const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings =>
+  workerSettings({ role: 'prefill', model: '/models/m', ...change });
+const placement: WorkerPlacement = workerPlacement(mockerEngine, worker(), {
   ports: { http: 8100, sideChannel: 5600 },
   gpus: [],
   selfCommand: ['node', 'cli.js'],
   startTimeoutMs: 30_000,
-};
+});
 
 describe('the mocker', () => {
   it('is this dynamo, with a side channel for prefill and decode', () => {

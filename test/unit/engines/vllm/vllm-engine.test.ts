@@ -1,34 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
 import { vllmEngine } from '../../../../src/engines/vllm/vllm-engine.ts';
+import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
-const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings => ({
-  path: ['workers', 'decode'],
-  role: 'decode',
-  model: 'org/m',
-  servedModelName: 'm',
-  args: {},
-  env: {},
-  gpus: undefined,
-  command: null,
-  kvTransfer: { connector: 'nixl', lease: undefined, loadFailurePolicy: 'fail' },
-  ...change,
-});
-const placement: WorkerPlacement = {
-  address: '127.0.0.1',
+const worker = workerSettings;
+const placement: WorkerPlacement = workerPlacement(vllmEngine, worker(), {
   ports: { http: 8101, sideChannel: 5610, internal: 20_100 },
   gpus: [2, 3],
-  selfCommand: ['dynamo'],
-  startTimeoutMs: 90_500,
-};
+});
 const configOf = (argv: string[]): unknown => JSON.parse(argv[argv.indexOf('--kv-transfer-config') + 1] ?? 'null');
 
 describe('vllm', () => {
   it('serves with what disaggregation needs', () => {
     const { argv, env } = vllmEngine.launch(worker({ args: { 'tensor-parallel-size': 2 } }), placement);
-    expect(argv.slice(0, 10)).toEqual([
+    expect(argv.slice(0, 12)).toEqual([
       ...['vllm', 'serve', 'org/m', '--served-model-name', 'm', '--host', '127.0.0.1', '--port', '8101'],
-      '--enable-prompt-tokens-details',
+      ...['--enable-prompt-tokens-details', '--shutdown-timeout', '15'],
     ]);
     expect(argv.slice(-2)).toEqual(['--tensor-parallel-size', '2']);
     expect(configOf(argv)).toEqual({
@@ -96,10 +83,70 @@ describe('vllm', () => {
     expect(vllmEngine.ports(settings)).toContainEqual({ purpose: 'sideChannel', from: 5600, count: 4 });
   });
 
+  it('lets its peers’ GPUs be seen after its own, for NVLink', () => {
+    const { env } = vllmEngine.launch(worker(), { ...placement, gpus: [4, 5], peerGpus: [0, 1, 4] });
+    expect(env['CUDA_VISIBLE_DEVICES']).toBe('4,5,0,1');
+  });
+
+  it('ends requests within the drain that the recipe allows', () => {
+    const seconds = (killAfterMs: number) => {
+      const { argv } = vllmEngine.launch(worker(), { ...placement, drain: { inFlightMs: 1, killAfterMs } });
+      return flagValues(argv, '--shutdown-timeout');
+    };
+    expect([60_000, 20_000, 5_000, 0].map(seconds)).toEqual([['55'], ['15'], ['0'], ['0']]);
+  });
+
+  it('publishes KV events, a port for each data-parallel rank and as many for their replay', () => {
+    const settings = worker({ role: 'aggregated', kvEvents: true, args: { 'data-parallel-size': 2 } });
+    expect(vllmEngine.ports(settings).map(({ purpose, count }) => `${purpose} ${count}`)).toEqual([
+      ...['http 1', 'internal 100', 'kvEvents 2', 'kvReplay 2', 'dataParallelMaster 1', 'dataParallelRpc 1'],
+    ]);
+    const { argv, env } = vllmEngine.launch(settings, workerPlacement(vllmEngine, settings));
+    expect(JSON.parse(flagValues(argv, '--kv-events-config')?.[0] ?? '')).toEqual({
+      enable_kv_cache_events: true,
+      publisher: 'zmq',
+      endpoint: 'tcp://*:9002',
+      replay_endpoint: 'tcp://*:9003',
+    });
+    expect(flagValues(argv, '--data-parallel-rpc-port')).toEqual(['9005']);
+    expect(env['VLLM_DP_MASTER_PORT']).toBe('9004');
+  });
+
+  it('shares a GPU by a part of its memory, unless the recipe says how much', () => {
+    const share = (args: WorkerSettings['args']) =>
+      flagValues(vllmEngine.launch(worker({ workersPerGpu: 2, args }), placement).argv, '--gpu-memory-utilization');
+    expect(share({})).toEqual(['0.45']);
+    expect(share({ 'gpu-memory-utilization': 0.3 })).toEqual(['0.3']);
+    expect(share({ 'kv-cache-memory-bytes': 1e9 })).toBeUndefined();
+  });
+
+  it('moves convolution states in the layout NIXL knows', () => {
+    const env = (model: string) => vllmEngine.launch(worker({ model }), placement).env;
+    expect(env('ai21labs/AI21-Jamba-Mini')).toMatchObject({ VLLM_SSM_CONV_STATE_LAYOUT: 'DS' });
+    expect(env('openai/gpt-oss-120b')).not.toHaveProperty('VLLM_SSM_CONV_STATE_LAYOUT');
+  });
+
+  it('loads weights with the loader of the recipe', () => {
+    const launch = (load: WorkerSettings['load']) => vllmEngine.launch(worker({ load }), placement);
+    const { argv, env } = launch({ loader: 'runai_streamer', settings: { concurrency: 16 }, compileCache: '/cache' });
+    expect(flagValues(argv, '--load-format')).toEqual(['runai_streamer']);
+    expect(flagValues(argv, '--model-loader-extra-config')).toEqual(['{"concurrency":16}']);
+    expect(env['VLLM_CACHE_ROOT']).toBe('/cache');
+    expect(launch({ loader: 'default', settings: {} }).argv).not.toContain('--load-format');
+  });
+
+  it('asks the installed program for its flags, in whatever way it is started', () => {
+    const { argv } = vllmEngine.launch(worker({ command: ['uv', 'run', 'vllm'] }), placement);
+    expect(vllmEngine.help(argv)).toEqual({
+      version: ['uv', 'run', 'vllm', '--version'],
+      help: ['uv', 'run', 'vllm', 'serve', '--help=all'],
+    });
+  });
+
   it.each([
     [{ args: { port: 1 } }, /^`port` cannot be set here: the plan assigns it/],
     [{ args: { 'served-model-name': 'x' } }, /it is `servedModelName` of the recipe/],
-    [{ args: { 'kv-transfer-config.kv_role': 'kv_both' } }, /it follows from `kvTransfer` and the role/],
+    [{ args: { 'kv-transfer-config.kv_role': 'kv_both' } }, /it follows from `kvTransfer`, `kvOffload` and the role/],
     [{ args: { 'hf-token': 'x' } }, /would be readable in the process list/],
     [{ args: { kv_offloading_size: 4 } }, /overwrites the connector/],
     [{ args: { 'pipeline-parallel-size': 2 } }, /does not work with pipeline parallelism/],
@@ -107,6 +154,17 @@ describe('vllm', () => {
     [{ env: { PYTORCH_CUDA_ALLOC_CONF: 'expandable_segments:True' } }, /refuses expandable_segments/],
     [{ gpus: 1, args: { 'tensor-parallel-size': 2 } }, /is 2, so with 1 GPUs vLLM could not start; make them equal/],
     [{ gpus: 4 }, /is 1, so with 4 GPUs 3 would stay idle; make them equal/],
+    [{ args: { 'shutdown-timeout': 5 } }, /it follows from `drain.killAfter`/],
+    [{ args: { tp: 2 } }, /^write `tensor-parallel-size` for `tp`/],
+    [{ kvOffload: { cpu: 1 }, gpus: 0 }, /from GPUs only/],
+    [{ kvOffload: { cpu: 1 }, args: { 'enable-prefix-caching': false } }, /found again by prefix caching/],
+    [{ kvOffload: { remote: { backend: 'mooncake', url: 'x' } } }, /through `lmcache`/],
+    [{ kvOffload: { cpu: 1 }, args: { 'kv-offloading-size': 4 }, role: 'aggregated' }, /use `kvOffload`/],
+    [{ kvEvents: true, args: { 'enable-prefix-caching': false } }, /publishes no KV events/],
+    [{ kvEvents: true, args: { 'kv-events-config': {} } }, /the plan assigns the ports/],
+    [{ load: { loader: 'remote_instance', settings: {} } }, /loader of sglang/],
+    [{ load: { loader: 'sharded_state', settings: {} }, args: { load_format: 'dummy' } }, /it is `load.loader`/],
+    [{ workersPerGpu: 2, args: { 'gpu-memory-utilization': 0.9 } }, /2 workers with 0.9 each do not fit/],
   ] as [Partial<WorkerSettings>, RegExp][])('refuses %j', (change, message) => {
     const { problems } = vllmEngine.check(worker(change));
     expect(problems).toHaveLength(1);
@@ -118,6 +176,10 @@ describe('vllm', () => {
     ['torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB', 'EXITED_EARLY'],
     ['vllm: error: unrecognized arguments: --max-model-length 4096', 'EXITED_EARLY'],
     ['OSError: [Errno 28] No space left on device', 'DISK_FULL'],
+    ['ValueError: 64 is not divisible by 3 tensor parallel ranks', 'EXITED_EARLY'],
+    ['RuntimeError: remote engine_id mismatch. Expected …', 'KV_PATH_FAILED'],
+    ['nixl_cu12._bindings.nixlBackendError: NIXL_ERR_BACKEND', 'KV_PATH_FAILED'],
+    ["OSError: Can't load tokenizer for '/models/m'.", 'EXITED_EARLY'],
   ])('knows the failure behind %j', (line, code) => {
     const found = diagnose(vllmEngine, ['INFO starting', line, 'RuntimeError: Engine core initialization failed.']);
     expect(found).toMatchObject({ code, cause: expect.any(String), fix: expect.any(String) });

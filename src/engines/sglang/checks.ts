@@ -1,0 +1,172 @@
+import type { RecipeIssue } from '../../recipe/problem.ts';
+import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
+import { argValue, refuseArgs, refuseEnv } from '../engine-args.ts';
+import { isHybrid } from '../model-family.ts';
+import {
+  SGLANG_RESERVED,
+  SGLANG_RESERVED_ENV,
+  SGLANG_RESERVED_EVENTS,
+  SGLANG_RESERVED_LOAD,
+  SGLANG_RESERVED_TIERS,
+} from './reserved.ts';
+import {
+  dataRanks,
+  hasDpAttention,
+  onCpu,
+  parallelSize,
+  pipelineRanks,
+  tensorRanks,
+  transfers,
+} from './worker-shape.ts';
+
+/** What is wrong with the settings of an SGLang worker. Numbers are issues of sgl-project/sglang. */
+export function checkWorker(worker: WorkerSettings): EngineFindings {
+  const reserved = {
+    ...SGLANG_RESERVED,
+    ...(worker.kvEvents ? SGLANG_RESERVED_EVENTS : {}),
+    ...(worker.kvOffload ? SGLANG_RESERVED_TIERS : {}),
+    ...(worker.load ? SGLANG_RESERVED_LOAD : {}),
+  };
+  return {
+    problems: [
+      ...refuseArgs(worker.path, worker.args, reserved),
+      ...refuseEnv(worker.path, worker.env, SGLANG_RESERVED_ENV),
+      ...checkParallelSize(worker),
+      ...checkTransfer(worker),
+      ...checkTiers(worker),
+      ...checkEvents(worker),
+    ],
+    warnings: [],
+    combinations: RULES.filter((rule) => rule.applies(worker)).map(({ name, verdict, at, message }) => ({
+      name,
+      verdict,
+      message,
+      path: [...worker.path, ...at],
+    })),
+  };
+}
+
+const RULES: readonly {
+  name: string;
+  verdict: FoundCombination['verdict'];
+  at: readonly string[];
+  message: string;
+  applies(worker: WorkerSettings): boolean;
+}[] = [
+  {
+    name: 'plain-data-parallel-transfer',
+    verdict: 'broken',
+    at: ['args'],
+    message:
+      'data parallelism without `enable-dp-attention` does not work with prefill and decode workers (#29725); use `replicas`',
+    applies: (worker) => transfers(worker) && dataRanks(worker) > 1 && !hasDpAttention(worker),
+  },
+  {
+    name: 'decode-radix-speculative',
+    verdict: 'broken',
+    at: ['args', 'disaggregation-decode-enable-radix-cache'],
+    message: 'SGLang refuses a prefix cache on decode workers together with speculative decoding',
+    applies: (worker) =>
+      argValue(worker.args, 'disaggregation-decode-enable-radix-cache') === true &&
+      argValue(worker.args, 'speculative-algorithm') !== undefined,
+  },
+  {
+    name: 'hybrid-nixl',
+    verdict: 'risky',
+    at: [],
+    message:
+      'the KV cache of sliding-window and state-space layers was not handed over by NIXL in some versions (#18939): compare answers with an aggregated worker first',
+    applies: (worker) => worker.role === 'decode' && isHybrid(worker.model),
+  },
+];
+
+const UNEQUAL_TP = 'unequal-tp';
+export const SGLANG_COMBINATIONS: readonly string[] = [...RULES.map(({ name }) => name), UNEQUAL_TP];
+
+/** Must be equal on both sides, or the first request fails. */
+const MUST_MATCH = ['kv-cache-dtype', 'dtype', 'quantization'] as const;
+
+export function checkPair(prefill: WorkerSettings, decode: WorkerSettings): EngineFindings {
+  const text = (worker: WorkerSettings, flag: string) => String(argValue(worker.args, flag) ?? 'not set');
+  const problems: RecipeIssue[] = MUST_MATCH.filter((flag) => text(prefill, flag) !== text(decode, flag)).map(
+    (flag) => ({
+      path: [...decode.path, 'args', flag],
+      message: `\`${flag}\` is ${text(decode, flag)} for decode but ${text(prefill, flag)} for prefill workers; SGLang needs them equal`,
+    }),
+  );
+  if (![1, pipelineRanks(prefill)].includes(pipelineRanks(decode)))
+    problems.push({
+      path: [...decode.path, 'args', 'pp-size'],
+      message: `pp-size of decode workers must be 1 or that of the prefill workers (${pipelineRanks(prefill)})`,
+    });
+  if (tensorRanks(prefill) === tensorRanks(decode)) return { problems, warnings: [] };
+  const hybrid = isHybrid(prefill.model);
+  return {
+    problems,
+    warnings: [],
+    combinations: [
+      {
+        name: UNEQUAL_TP,
+        verdict: hybrid ? 'broken' : 'risky',
+        path: [...decode.path, 'args', 'tp-size'],
+        message: hybrid
+          ? 'models with sliding windows need the same tp-size for prefill and decode workers: clients hang otherwise (#38552)'
+          : 'unequal tp-size of prefill and decode workers fails with NIXL_ERR_NOT_FOUND before July 2026 (#31295)',
+      },
+    ],
+  };
+}
+
+function checkParallelSize(worker: WorkerSettings): RecipeIssue[] {
+  const problems: RecipeIssue[] = [];
+  const needed = parallelSize(worker);
+  if (worker.gpus && worker.gpus !== needed)
+    problems.push({
+      path: [...worker.path, 'gpus'],
+      message: `the parallel sizes make ${needed}, so ${worker.gpus} GPUs do not fit; make them equal`,
+    });
+  if (hasDpAttention(worker) && tensorRanks(worker) % dataRanks(worker) !== 0)
+    problems.push({
+      path: [...worker.path, 'args', 'dp-size'],
+      message: `with enable-dp-attention, dp-size (${dataRanks(worker)}) must divide tp-size (${tensorRanks(worker)})`,
+    });
+  return problems;
+}
+
+function checkTransfer(worker: WorkerSettings): RecipeIssue[] {
+  if (!transfers(worker)) return [];
+  const problems: RecipeIssue[] = [];
+  if (onCpu(worker))
+    problems.push({ path: [...worker.path, 'gpus'], message: 'SGLang hands KV cache over between GPUs only' });
+  if (worker.kvTransfer.loadFailurePolicy === 'recompute')
+    problems.push({
+      path: ['kvTransfer', 'loadFailurePolicy'],
+      message: 'an SGLang decode worker cannot read a prompt again when the transfer fails; use `fail`',
+    });
+  return problems;
+}
+
+function checkTiers({ kvOffload, path, args, role }: WorkerSettings): RecipeIssue[] {
+  if (!kvOffload) return [];
+  const at = (...keys: string[]) => [...path, 'kvOffload', ...keys];
+  const problems: RecipeIssue[] = [];
+  if (kvOffload.remote?.backend === 'lmcache')
+    problems.push({ path: at('remote', 'backend'), message: 'SGLang reaches a remote store through `mooncake`' });
+  if (kvOffload.disk && kvOffload.remote)
+    problems.push({ path: at('disk'), message: 'HiCache has one store behind the host memory: `disk` or `remote`' });
+  if (argValue(args, 'disable-radix-cache') === true)
+    problems.push({ path: at(), message: 'HiCache extends the radix cache, which `args` switch off' });
+  if (role === 'decode' && argValue(args, 'disaggregation-decode-enable-radix-cache') !== true)
+    problems.push({
+      path: at(),
+      message:
+        'an SGLang decode worker keeps no prefix cache that could be offloaded; set `kvOffload` under `workers.prefill` only',
+    });
+  return problems;
+}
+
+function checkEvents({ kvEvents, args, path }: WorkerSettings): RecipeIssue[] {
+  if (!kvEvents || argValue(args, 'disable-radix-cache') !== true) return [];
+  const message = 'SGLang publishes no KV events without its radix cache; drop `kvEvents` or keep the cache';
+  return [{ path: [...path, 'args', 'disable-radix-cache'], message }];
+}

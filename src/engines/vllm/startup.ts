@@ -1,0 +1,32 @@
+import type { EngineMetrics } from '../engine.ts';
+import type { PhaseSignature } from '../start-phase.ts';
+
+/** Lines of `vllm serve` in the order of a start. Wording drifts between versions: what is not recognised stays unsaid. */
+export const VLLM_PHASES: readonly PhaseSignature[] = [
+  { pattern: /Application startup complete|Starting vLLM (API )?server|warm(ing)? ?up/i, phase: 'warm-up' },
+  { pattern: /captur(e|ing).*graphs?/i, phase: 'capture' },
+  {
+    pattern: /Available KV cache memory|GPU KV cache size|CPU KV cache size|Maximum concurrency for/i,
+    phase: 'memory',
+  },
+  { pattern: /torch\.compile|Dynamo bytecode|Compiling a graph|Directly load the compiled graph/i, phase: 'compile' },
+  {
+    pattern:
+      /Starting to load model|Loading (safetensors|pt) checkpoint|Loading weights took|Model loading took|Loading model from/i,
+    phase: 'weights',
+  },
+  { pattern: /non-default args|vLLM (API server )?version|Resolved architecture|Initializing a V1/i, phase: 'import' },
+];
+
+export const VLLM_METRICS: EngineMetrics = {
+  path: '/metrics',
+  requestsRunning: 'vllm:num_requests_running',
+  requestsWaiting: 'vllm:num_requests_waiting',
+  kvCacheUsage: 'vllm:kv_cache_usage_perc',
+  cachedTokens: 'vllm:prefix_cache_hits_total',
+  promptTokens: 'vllm:prompt_tokens_total',
+  generatedTokens: 'vllm:generation_tokens_total',
+  transfers: 'vllm:nixl_xfer_time_seconds_count',
+  failedTransfers: ['vllm:nixl_num_failed_transfers_total', 'vllm:nixl_num_failed_notifications_total'],
+  kvCacheSize: { metric: 'vllm:cache_config_info', blockSizeLabel: 'block_size', blocksLabel: 'num_gpu_blocks' },
+};
