@@ -10,9 +10,9 @@ export function parseDuration(text: string | number): number | undefined {
 
 /** `3 h 04 min`, `1 min 05 s`, `12.3 s`, `250 ms`: for people. */
 export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  const seconds = Math.floor(ms / 1_000);
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.floor((ms + 50) / 1_000); // 59.96 s is a minute, not 60.0 s
   const pad = (value: number) => String(value).padStart(2, '0');
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${pad(seconds % 60)} s`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ${pad(Math.floor(seconds / 60) % 60)} min`;
