@@ -116,7 +116,7 @@ export class DynamoError extends Error {
   }
 
   static from(json: SerializedError): DynamoError {
-    const code = json.code in ERRORS ? (json.code as ErrorCode) : 'PROCESS_FAILED';
+    const code = Object.hasOwn(ERRORS, json.code) ? (json.code as ErrorCode) : 'PROCESS_FAILED';
     return new DynamoError(code, json.message, { hint: json.hint, details: json.details });
   }
 }
