@@ -34,7 +34,10 @@ async function main(argv: string[]): Promise<number> {
 function report(error: unknown, verbose: boolean, json: boolean): number {
   if (error instanceof CommanderError) {
     // Help and version end with 0; commander has already printed the text.
-    return error.exitCode === 0 ? 0 : 2;
+    if (error.exitCode === 0) return 0;
+    const message = error.message.replace(/^error: /, '');
+    if (json) process.stdout.write(`${JSON.stringify({ error: new DynamoError('USAGE', message).toJSON() })}\n`);
+    return 2;
   }
   if (error instanceof DynamoError) {
     if (json) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
@@ -57,9 +60,9 @@ function describeCauses(error: Error): string {
   return lines.join('\n');
 }
 
-// A reader that went away (`dynamo status | head`) is not an error.
+// A reader that went away (`dynamo status | head`), or a terminal that was closed, is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(0);
   throw error;
 });
 

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
+import type { PairSnapshot } from '../deployment/snapshot.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { GangPhase } from '../supervise/protocol.ts';
 
@@ -15,6 +16,8 @@ export interface AgentJournalState {
   startLeaseMs: number;
   discoveryTtlMs: number;
   processes: JournalProcess[];
+  /** Absent in a journal of an earlier release. */
+  pairs?: PairSnapshot[];
 }
 
 export interface JournalProcess {
@@ -39,6 +42,7 @@ export const EMPTY_JOURNAL: AgentJournalState = {
   startLeaseMs: 60_000,
   discoveryTtlMs: 10_000,
   processes: [],
+  pairs: [],
 };
 
 /**

@@ -1,21 +1,24 @@
-import { DynamoError, messageOf } from '../base/errors.ts';
+import { sleep } from '../base/abort.ts';
+import { backoffDelay } from '../base/backoff.ts';
+import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { AgentPaths } from '../deployment/state-dir.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
-import { provePair } from '../supervise/pair-proof.ts';
 import { runCheck } from '../supervise/probes.ts';
 import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import type { AgentJournal } from './agent-journal.ts';
+import { PairProver } from './pair-prover.ts';
 import { Publication } from './publication.ts';
 import { Reservations, resolveEnvValue } from './reservations.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
-/** Peers a restarted worker proves itself with at most. */
-const PROVEN_PEERS = 8;
+/** The store's fault, not the worker's. */
+const STORE_TROUBLE: ReadonlySet<ErrorCode> = new Set(['DISCOVERY_UNREACHABLE', 'DISK_FULL']);
+const STORE_BACKOFF = { initialMs: 200, maxMs: 5_000, factor: 2 };
 const FRONTEND_SERVES_MS = 30_000;
 
 /**
@@ -33,13 +36,14 @@ export class Gang {
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #reservations: Reservations;
   readonly #publication: Publication;
-  readonly #pairs = new Map<string, PairSnapshot>();
+  readonly #prover: PairProver;
   /** Being stopped or undone: no step of a start may go on. */
   #ending = false;
 
   constructor(context: GangContext) {
     this.#context = context;
     this.#reservations = new Reservations(context.deployment);
+    this.#prover = new PairProver(context);
     this.#publication = new Publication(context.discovery, context.deployment, context.events, context.signal);
   }
 
@@ -54,6 +58,7 @@ export class Gang {
   /** Takes up what an earlier agent of this deployment left behind. */
   async adopt(): Promise<void> {
     for (const entry of this.#context.journal.state.processes) this.#add(entry.spec);
+    this.#prover.restore(this.#context.journal.state.pairs ?? []);
     await Promise.all([...this.#processes.values()].map((process) => process.adopt()));
   }
 
@@ -118,11 +123,9 @@ export class Gang {
     await Promise.all(names.map((name) => this.#process(name).whenReady()));
   }
 
-  /** One pair after the other: the counters are read while nothing else runs. */
   async prove(pairs: readonly ProvePair[]): Promise<PairSnapshot[]> {
-    const proven: PairSnapshot[] = [];
-    for (const pair of pairs) proven.push(await this.#provePair(pair));
-    if (this.phase === 'starting') this.#context.journal.write({ phase: 'proved' });
+    const proven = await this.#prover.proveAll(pairs);
+    if (this.phase === 'starting') this.#context.journal.write({ phase: 'proved', pairs: this.#prover.snapshots() });
     return proven;
   }
 
@@ -200,7 +203,7 @@ export class Gang {
   }
 
   pairs(): PairSnapshot[] {
-    return [...this.#pairs.values()];
+    return this.#prover.snapshots();
   }
 
   async #end(options: { force: boolean }): Promise<number[]> {
@@ -222,7 +225,7 @@ export class Gang {
     const left = (await Promise.all(runIds.map((runId) => killRun({ runId }, 5_000)))).flat();
     this.#reservations.release();
     this.#processes.clear();
-    this.#pairs.clear();
+    this.#prover.forget();
     if (left.length === 0) this.#context.journal.forget();
     this.#ending = false;
     this.#context.changed();
@@ -252,45 +255,38 @@ export class Gang {
   /** After the commit a worker is published again once its pairs have moved blocks; one that was published before merely returns. */
   async #onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void> {
     if (this.phase !== 'committed') return;
-    const { spec } = process;
-    if (!(await this.#publication.wasPublished(spec.name, process.generation))) {
-      const peers = (await this.#publication.peersOf(spec)).slice(0, PROVEN_PEERS);
-      const results = [];
-      for (const peer of peers) {
-        const ends = spec.role === 'prefill' ? { prefill: spec, decode: peer } : { prefill: peer, decode: spec };
-        results.push(
-          await this.#provePair({
-            prefill: ends.prefill.name,
-            decode: ends.decode.name,
-            prefillUrl: ends.prefill.url,
-            decodeUrl: ends.decode.url,
-            model: spec.model ?? '',
-            blockSize: spec.kvBlockSize ?? 64,
-          }).catch((error: unknown) => error),
-        );
-        signal.throwIfAborted();
-      }
-      const failures = results.filter((result) => result instanceof Error);
-      if (peers.length > 0 && failures.length === peers.length) throw failures[0];
+    const { spec, generation } = process;
+    if (
+      !(await this.#whenStoreAnswers(spec.name, signal, () => this.#publication.wasPublished(spec.name, generation)))
+    ) {
+      const peers = await this.#whenStoreAnswers(spec.name, signal, () => this.#publication.peersOf(spec));
+      await this.#prover.proveWithPeers(spec, peers, signal);
+      this.#rememberPairs();
     }
-    await this.#publication.publish(spec, process.generation, signal);
+    await this.#whenStoreAnswers(spec.name, signal, () => this.#publication.publish(spec, generation, signal));
   }
 
-  async #provePair(pair: ProvePair): Promise<PairSnapshot> {
-    const key = `${pair.prefill} → ${pair.decode}`;
-    const record = (state: PairSnapshot['state'], detail: string): PairSnapshot => {
-      const snapshot = { prefill: pair.prefill, decode: pair.decode, state, detail };
-      this.#pairs.set(key, snapshot);
-      this.#context.events.write('pair', `${key} ${state}: ${detail}`);
-      this.#context.changed();
-      return snapshot;
-    };
+  /** A worker is not to blame for a discovery store that cannot be reached: it waits, and nothing is restarted for it. */
+  async #whenStoreAnswers<T>(name: string, signal: AbortSignal, action: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await action();
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof DynamoError) || !STORE_TROUBLE.has(error.code)) throw error;
+        if (attempt === 0) this.#context.events.write('discovery', `waiting for the store: ${error.message}`, name);
+        this.#process(name).waitFor(`the discovery store: ${error.message}`);
+        await sleep(backoffDelay(STORE_BACKOFF, attempt, this.#context.random()), signal);
+      }
+    }
+  }
+
+  /** For the status after this agent; not worth failing for. */
+  #rememberPairs(): void {
     try {
-      const tookMs = await provePair(pair, this.#context.signal);
-      return record('proven', `${Math.round(tookMs)} ms`);
+      this.#context.journal.write({ pairs: this.#prover.snapshots() });
     } catch (error) {
-      record('failed', messageOf(error));
-      throw error;
+      this.#context.events.write('journal', messageOf(error));
     }
   }
 

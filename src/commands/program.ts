@@ -14,6 +14,7 @@ export function buildProgram(version: string): Command {
     .option('--verbose', 'print stacks and causes of errors')
     .showHelpAfterError('(run with --help for usage)')
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^(error: .*)$/m, '$1 [USAGE]')) })
     .configureHelp({ optionDescription: describeOption })
     .addHelpText('after', '\nExample:\n  $ dynamo serve recipes/quickstart.yaml\n');
   for (const entry of COMMANDS) {

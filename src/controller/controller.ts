@@ -132,7 +132,16 @@ class Controller {
     if (record.phase === 'stopped' || record.phase === 'failed') return true;
     if (record.phase === 'stopping') return this.#options.request !== undefined;
     const discovery = await this.#openDiscovery(record.plan.discovery.ttlMs);
-    return (await discovery.readCommit(record.generation))?.planHash !== record.planHash;
+    const { generation, planHash } = record;
+    if (record.phase === 'starting') return (await discovery.readCommit(generation))?.planHash !== planHash;
+    // It was committed. A store that lost its content, or cannot be read, is no reason to take down what serves.
+    const standing = await discovery
+      .commit({ deployment: record.name, generation, planHash, epoch: this.#epoch })
+      .catch((error: unknown) => {
+        this.#events.write('discovery', messageOf(error));
+        return undefined;
+      });
+    return standing !== undefined && standing.planHash !== planHash;
   }
 
   /** What an earlier controller left uncommitted, or half stopped, goes before anything new is made. */

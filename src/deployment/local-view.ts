@@ -24,7 +24,7 @@ export async function readSnapshot(name: string): Promise<DeploymentSnapshot> {
   const dir = deploymentDir(name);
   // A controller that listens but does not answer is suspended: to those who look, the deployment is unattended.
   const client = await connectController(dir).catch((error: unknown) => {
-    if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
+    if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return null;
     throw error;
   });
   if (client) {
@@ -38,7 +38,7 @@ export async function readSnapshot(name: string): Promise<DeploymentSnapshot> {
     if (status) agents.set(host, status);
   }
   const epoch = Number(readJsonFile(deploymentPaths(dir).epoch) ?? 0);
-  return composeSnapshot({ record: await withCommit(record, agents), epoch, controllerPid: null, agents });
+  return composeSnapshot({ record: withTruth(record, agents, client === null), epoch, controllerPid: null, agents });
 }
 
 /** The record of a deployment. Throws `NO_DEPLOYMENT` with the names there are. */
@@ -92,13 +92,24 @@ async function observeAgent(dir: string, host: string): Promise<AgentStatus | un
   }
 }
 
-/** The controller may have died between the commit and its note of it; an agent that has settled knows better. */
-async function withCommit(
+/**
+ * What the record does not know because its controller died: an agent that has settled says that the start was committed;
+ * no agent at all, that it was taken back.
+ */
+function withTruth(
   record: DeploymentRecord,
   agents: ReadonlyMap<string, AgentStatus>,
-): Promise<DeploymentRecord> {
+  isSuspended: boolean,
+): DeploymentRecord {
+  if (record.phase !== 'starting') return record;
   const settled = [...agents.values()].some(
     (status) => status.phase === 'committed' && status.generation === record.generation,
   );
-  return record.phase === 'starting' && settled ? { ...record, phase: 'committed' } : record;
+  if (settled) return { ...record, phase: 'committed' };
+  if (agents.size > 0 || isSuspended) return record;
+  const error = new DynamoError(
+    'START_LOST',
+    'its controller died during the start, and the agents took everything back',
+  );
+  return { ...record, phase: 'failed', error: error.toJSON() };
 }

@@ -30,7 +30,12 @@ export type StartOutcome = ControllerClient & { how: 'started' | 'attached' | 'a
  */
 export async function startDeployment(options: StartOptions): Promise<StartOutcome> {
   const { request } = options;
-  const connect = () => connectController(request.dir, { ephemeral: request.ephemeral, prepare: options.prepare });
+  const connect = () =>
+    connectController(request.dir, { ephemeral: request.ephemeral, prepare: options.prepare }).catch(
+      (error: unknown) => {
+        throw explainSilence(error, request);
+      },
+    );
   const running = await connect();
   if (running) {
     if (running.hello.recipeHash === request.recipeHash) return { ...running, how: 'attached' };
@@ -56,6 +61,23 @@ export async function startDeployment(options: StartOptions): Promise<StartOutco
   const client = await until(connect, { deadlineMs: 5_000, intervalMs: 10 });
   if (!client) throw endedBeforeHello(request);
   return { ...client, how: adopts ? 'adopted' : 'started' };
+}
+
+/** A controller that accepts connections and does not answer is suspended, by a shell's Ctrl-Z or a debugger. */
+function explainSilence(error: unknown, request: StartRequest): unknown {
+  if (!(error instanceof DynamoError) || error.code !== 'CONNECT_FAILED') return error;
+  const identity = readControllerIdentity(request.dir);
+  const who = identity ? `pid ${identity.pid}` : 'pid unknown';
+  return new DynamoError(
+    'DEPLOYMENT_BUSY',
+    `the controller of ${request.deployment} (${who}) does not answer: is it suspended?`,
+    {
+      hint: identity
+        ? `Wake it with \`kill -CONT ${identity.pid}\`, or end everything with \`dynamo stop ${request.deployment}\`.`
+        : `End everything with \`dynamo stop ${request.deployment}\`.`,
+      cause: error,
+    },
+  );
 }
 
 /** A start that fails at once may be over before anyone has said hello; its record says why. */

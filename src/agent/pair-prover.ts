@@ -1,0 +1,93 @@
+import { messageOf } from '../base/errors.ts';
+import type { PairSnapshot } from '../deployment/snapshot.ts';
+import type { InstanceRecord } from '../discovery/discovery.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { provePair } from '../supervise/pair-proof.ts';
+import type { ProvePair } from '../supervise/protocol.ts';
+
+/** Peers a restarted worker proves itself with at most. */
+const PROVEN_PEERS = 8;
+const DEFAULT_BLOCK_SIZE = 64;
+
+export interface PairProverContext {
+  events: EventLog;
+  /** Ends with the agent. */
+  signal: AbortSignal;
+  changed(): void;
+}
+
+/** Which prefill×decode pairs have been seen to move KV blocks, and the proofs themselves. */
+export class PairProver {
+  readonly #context: PairProverContext;
+  readonly #pairs = new Map<string, PairSnapshot>();
+
+  constructor(context: PairProverContext) {
+    this.#context = context;
+  }
+
+  /** Takes up what an earlier agent had proven. */
+  restore(pairs: readonly PairSnapshot[]): void {
+    for (const pair of pairs) this.#pairs.set(keyOf(pair), pair);
+  }
+
+  snapshots(): PairSnapshot[] {
+    return [...this.#pairs.values()];
+  }
+
+  forget(): void {
+    this.#pairs.clear();
+  }
+
+  /** One pair after the other: the counters are read while nothing else runs. Throws the first failure. */
+  async proveAll(pairs: readonly ProvePair[]): Promise<PairSnapshot[]> {
+    const proven: PairSnapshot[] = [];
+    for (const pair of pairs) proven.push(await this.#prove(pair));
+    return proven;
+  }
+
+  /** A worker that came back proves itself with its peers. Throws when not one pair works; a single broken pair shows in the status. */
+  async proveWithPeers(spec: ProcessSpec, peers: readonly InstanceRecord[], signal: AbortSignal): Promise<void> {
+    let failure: unknown;
+    let works = false;
+    for (const peer of peers.slice(0, PROVEN_PEERS)) {
+      signal.throwIfAborted();
+      const [prefill, decode] = spec.role === 'prefill' ? [spec, peer] : [peer, spec];
+      try {
+        await this.#prove({
+          prefill: prefill.name,
+          decode: decode.name,
+          prefillUrl: prefill.url,
+          decodeUrl: decode.url,
+          model: spec.model ?? '',
+          blockSize: spec.kvBlockSize ?? DEFAULT_BLOCK_SIZE,
+        });
+        works = true;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    signal.throwIfAborted();
+    if (!works && failure !== undefined) throw failure;
+  }
+
+  async #prove(pair: ProvePair): Promise<PairSnapshot> {
+    try {
+      const tookMs = await provePair(pair, this.#context.signal);
+      return this.#record(pair, 'proven', `${Math.round(tookMs)} ms`);
+    } catch (error) {
+      this.#record(pair, 'failed', messageOf(error));
+      throw error;
+    }
+  }
+
+  #record(pair: ProvePair, state: PairSnapshot['state'], detail: string): PairSnapshot {
+    const snapshot = { prefill: pair.prefill, decode: pair.decode, state, detail };
+    this.#pairs.set(keyOf(pair), snapshot);
+    this.#context.events.write('pair', `${keyOf(pair)} ${state}: ${detail}`);
+    this.#context.changed();
+    return snapshot;
+  }
+}
+
+const keyOf = (pair: Pick<PairSnapshot, 'prefill' | 'decode'>) => `${pair.prefill} → ${pair.decode}`;
