@@ -28,7 +28,8 @@ describe('every recipe that comes with dynamo', () => {
     expect(recipe.name).toBe(name);
     expect(recipe.description).toBeTruthy();
     const plan = await planBuiltIn(name);
-    expect(plan.warnings).toEqual([]);
+    // What a recipe warns of stands in its recorded plan.
+    expect(plan.warnings.length > 0).toBe(name === 'gpt-oss-120b-1p1d');
     await expect(renderPlan(plan)).toMatchFileSnapshot(golden(`plan-${name}.txt`));
   });
 
