@@ -1,10 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
+import { LogReader } from '../deployment/log-reader.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
-import { fileSize, lastLines } from '../supervise/log-tail.ts';
 
 const FOLLOW_MS = 150;
 
@@ -51,36 +51,4 @@ function chooseLogs(folder: string, wanted: readonly string[]): string[] {
 
 function writeLines(lines: readonly string[]): void {
   if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
-}
-
-/** Reads a growing file by whole lines. A file that shrank was rotated: it is read from its start. */
-class LogReader {
-  readonly #file: string;
-  #offset = 0;
-  #rest = '';
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  begin(count: number): string[] {
-    this.#offset = fileSize(this.#file);
-    return count === 0 ? [] : lastLines(this.#file, count);
-  }
-
-  next(): string[] {
-    const size = fileSize(this.#file);
-    if (size < this.#offset) this.#offset = 0;
-    if (size === this.#offset) return [];
-    const buffer = Buffer.alloc(Math.min(size - this.#offset, 1024 * 1024));
-    const fd = openSync(this.#file, 'r');
-    try {
-      this.#offset += readSync(fd, buffer, 0, buffer.length, this.#offset);
-    } finally {
-      closeSync(fd);
-    }
-    const lines = (this.#rest + buffer.toString('utf8')).split('\n');
-    this.#rest = lines.pop() ?? '';
-    return lines;
-  }
 }

@@ -1,4 +1,5 @@
 import { agentCommand } from './agent.ts';
+import { attachCommand } from './attach.ts';
 import { benchCommand } from './bench.ts';
 import type { CommandEntry } from './command.ts';
 import { controllerCommand } from './controller.ts';
@@ -19,6 +20,7 @@ import { stopCommand } from './stop.ts';
 export const COMMANDS: readonly CommandEntry[] = [
   serveCommand,
   statusCommand,
+  attachCommand,
   logsCommand,
   lsCommand,
   restartCommand,

@@ -1,18 +1,25 @@
-import { DynamoError, EXIT_FORCED, type SerializedError } from '../base/errors.ts';
-import type { ControllerPeer } from '../deployment/controller-client.ts';
+import { pause } from '../base/abort.ts';
+import { DynamoError, EXIT_FORCED, messageOf, type SerializedError } from '../base/errors.ts';
+import { type ControllerPeer, connectController } from '../deployment/controller-client.ts';
 import { readRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
-import { type StartOutcome, startDeployment } from '../deployment/start-deployment.ts';
+import { type StartOutcome, startDeployment, stopDeployment } from '../deployment/start-deployment.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import { refuseHeldPorts } from '../plan/held-ports.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash } from '../plan/plan-hash.ts';
-import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
+import type { StartRequest } from '../supervise/protocol.ts';
+import type { OpenScreen } from '../tui/open-screen.tsx';
+import { loadScreen } from './load-screen.ts';
 import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { ServeFlags } from './serve.ts';
-import { readyLines, SnapshotLines } from './start-lines.ts';
+import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
+import { SignalCount } from './serve-signals.ts';
+import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
+/** Between looks for a controller, while none runs. */
+const LOOK_MS = 500;
 /** Ports chosen by dynamo that were taken between plan and start: plan anew this often. */
 const PORT_RETRIES = 3;
 
@@ -54,7 +61,8 @@ class ServeSession {
   readonly #prepared: PreparedLaunch;
   readonly #flags: ServeFlags;
   readonly #began: number;
-  readonly #lines = new SnapshotLines();
+  readonly #output: ServeOutput;
+  #screen: OpenScreen | undefined;
   #latest: DeploymentSnapshot | undefined;
   #wake: () => void = () => {};
   #announced = false;
@@ -63,10 +71,11 @@ class ServeSession {
     this.#prepared = prepared;
     this.#flags = flags;
     this.#began = began;
+    this.#output = flags.json ? new JsonOutput() : new LineOutput({ detaches: flags.detach ?? false });
   }
 
   async run(): Promise<void> {
-    const { plan, loaded, dir } = this.#prepared;
+    const { plan, loaded } = this.#prepared;
     this.say(`${plan.deployment}: ${plan.processes.length} processes on ${plan.hosts.join(', ')}, from ${loaded.file}`);
     for (const warning of plan.warnings) this.say(`warning: ${warning}`);
     const outcome = await startDeployment({
@@ -78,17 +87,51 @@ class ServeSession {
     });
     if (outcome.how !== 'started')
       this.say(`${plan.deployment} runs already: ${outcome.how} (controller pid ${outcome.hello.pid})`);
-    this.#show(outcome.hello.snapshot);
+    const signals = new SignalCount();
+    signals.onSignal = () => this.#wake();
     try {
-      await this.#attend(outcome, dir);
+      if (wantsScreen(this.#flags, thisTerminal())) await this.#openScreen(outcome.hello.snapshot, signals);
+      this.#show(outcome.hello.snapshot);
+      await this.#attend(outcome, signals);
     } finally {
+      await this.#closeScreen();
+      signals.close();
       outcome.peer.close();
     }
   }
 
+  /** At the bottom of the screen while one is open, else a line. */
   say(text: string): void {
-    if (this.#flags.json) process.stderr.write(`${text}\n`);
-    else process.stdout.write(`${text}\n`);
+    if (this.#screen) this.#screen.say(text.trim());
+    else this.#output.say(text);
+  }
+
+  async #openScreen(first: DeploymentSnapshot, signals: SignalCount): Promise<void> {
+    const open = await loadScreen();
+    const ephemeral = this.#flags.ephemeral ?? false;
+    const screen = open({
+      deployment: this.#prepared.plan.deployment,
+      dir: this.#prepared.dir,
+      first,
+      mode: 'serve',
+      ephemeral,
+      onInterrupt: () => signals.stop(),
+      // What is tied to this command ends with it.
+      onLeave: () => (ephemeral ? signals.stop() : signals.detach()),
+      onHangUp: () => signals.detach(),
+    });
+    this.#screen = screen;
+    // Serving does not depend on drawing: without a screen it goes on with lines.
+    screen.ended.catch(async (error: unknown) => {
+      await this.#closeScreen();
+      this.say(`the full-screen view failed (${messageOf(error)}); going on with lines`);
+    });
+  }
+
+  async #closeScreen(): Promise<void> {
+    const screen = this.#screen;
+    this.#screen = undefined;
+    await screen?.close();
   }
 
   #request(): StartRequest {
@@ -107,98 +150,95 @@ class ServeSession {
 
   #listen(peer: ControllerPeer): void {
     peer.on('snapshot', (snapshot) => this.#show(snapshot));
-    peer.on('event', (event) => this.#event(event));
+    peer.on('event', (event) => {
+      if (!this.#screen) this.#output.event(event, this.#announced);
+    });
   }
 
   #show(snapshot: DeploymentSnapshot): void {
     this.#latest = snapshot;
-    if (this.#flags.json) process.stdout.write(`${JSON.stringify({ type: 'snapshot', snapshot })}\n`);
-    else
-      for (const line of this.#lines.next(snapshot, performance.now() - this.#began)) process.stdout.write(`${line}\n`);
+    if (!this.#screen) this.#output.snapshot(snapshot, performance.now() - this.#began);
     this.#wake();
   }
 
-  #event(event: EventRecord): void {
-    if (this.#flags.json) process.stdout.write(`${JSON.stringify({ type: 'event', event })}\n`);
-    else if (this.#announced && event.type !== 'state' && event.type !== 'published')
-      process.stdout.write(`${event.process ? `${event.process}: ` : ''}${event.message}\n`);
-  }
-
-  /** Until the deployment has ended, a signal has stopped it, or (detached) it is ready. */
-  async #attend(outcome: StartOutcome, dir: string): Promise<void> {
-    const { peer, how } = outcome;
-    const signals = new SignalCount();
-    let closed = false;
-    void peer.closed.then(() => {
-      closed = true;
-      this.#wake();
-    });
-    signals.onSignal = () => this.#wake();
-    try {
-      for (;;) {
-        if (signals.detached) return;
-        if (signals.count > 0) return await this.#stop(peer, signals);
-        const { state } = this.#latest!;
-        if (state === 'failed' && this.#latest!.error) throw DynamoError.from(this.#latest!.error);
-        if (closed) return this.#afterClose(dir);
-        if ((state === 'ready' || (state === 'degraded' && how !== 'started')) && !this.#announced) {
-          this.#announce(how);
-          if (this.#flags.detach) return;
-        }
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+  /** Until the deployment has ended, a signal has stopped it, the user leaves, or (detached) it is ready. */
+  async #attend(outcome: StartOutcome, signals: SignalCount): Promise<void> {
+    let { peer } = outcome;
+    const { how } = outcome;
+    const wakeOnClose = () => void peer.closed.then(() => this.#wake());
+    wakeOnClose();
+    for (;;) {
+      if (signals.detached) return await this.#leave();
+      if (signals.count > 0) return await this.#stop((force) => peer.request('stop', { force }), signals);
+      const { state } = this.#latest!;
+      if (state === 'failed' && this.#latest!.error) throw DynamoError.from(this.#latest!.error);
+      if (!peer.open) {
+        const next = await this.#afterClose(signals);
+        if (!next) return;
+        peer = next;
+        wakeOnClose();
+        continue;
       }
-    } finally {
-      signals.close();
+      if ((state === 'ready' || (state === 'degraded' && how !== 'started')) && !this.#announced) {
+        this.#announce(how);
+        if (this.#flags.detach) return;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
 
   #announce(how: StartOutcome['how']): void {
     this.#announced = true;
-    const snapshot = this.#latest!;
     const tookMs = performance.now() - this.#began;
-    if (this.#flags.json) {
-      process.stdout.write(
-        `${JSON.stringify({ type: 'ready', endpoint: snapshot.endpoint, models: snapshot.models, tookMs: Math.round(tookMs) })}\n`,
-      );
-      return;
-    }
-    for (const line of readyLines(snapshot, how === 'started' ? tookMs : null)) this.say(line);
-    const { name } = snapshot;
-    this.say(
-      this.#flags.detach
-        ? `It goes on running. Look: dynamo status ${name}. Stop: dynamo stop ${name}`
-        : `Ctrl-C stops everything. Logs: dynamo logs ${name} -f`,
-    );
+    if (this.#screen) this.say('ready; ? shows the keys and a request to try');
+    else this.#output.ready(this.#latest!, tookMs, how === 'started' ? tookMs : null);
   }
 
-  async #stop(peer: ControllerPeer, signals: SignalCount): Promise<void> {
+  /** The terminal has gone, or the user has left the screen. */
+  async #leave(): Promise<void> {
+    if (!this.#screen) return;
+    await this.#closeScreen();
+    this.say(goesOn(this.#prepared.plan.deployment));
+  }
+
+  async #stop(ask: (force: boolean) => Promise<{ leftPids: number[] }>, signals: SignalCount): Promise<void> {
     this.say(`\nstopping ${this.#prepared.plan.deployment}; press Ctrl-C again to force it`);
-    const stopping = peer.request('stop', { force: false });
+    const stopping = ask(false);
     stopping.catch(() => {});
     const forced = new Promise<'forced'>((resolve) => {
-      signals.onSignal = () => resolve('forced');
+      signals.onSignal = () => {
+        if (signals.count > 1) resolve('forced');
+      };
+      signals.onSignal();
     });
     if ((await Promise.race([stopping, forced])) === 'forced') {
-      await peer.request('stop', { force: true }).catch(() => {});
+      await ask(true).catch(() => {});
       await stopping.catch(() => {});
+      await this.#closeScreen();
       this.say('stopped by force');
       process.exitCode = EXIT_FORCED;
       return;
     }
     const { leftPids } = await stopping;
+    await this.#closeScreen();
     if (leftPids.length > 0) throw new DynamoError('STOP_INCOMPLETE', `could not be ended: ${leftPids.join(', ')}`);
     this.say('stopped; nothing is left');
   }
 
-  /** The controller went away. Its record says whether that was the end of the deployment. */
-  #afterClose(dir: string): void {
+  /**
+   * The controller went away. Its record says whether that was the end of the deployment. A screen stays open over a deployment
+   * that is unattended; the controller that adopts it is returned.
+   */
+  async #afterClose(signals: SignalCount): Promise<ControllerPeer | undefined> {
+    const { dir } = this.#prepared;
     const record = readRecord(deploymentPaths(dir).record);
     if (record?.error) throw DynamoError.from(record.error as SerializedError);
     if (record?.phase === 'stopped') {
+      await this.#closeScreen();
       this.say(`${record.name} was stopped`);
-      return;
+      return undefined;
     }
     if (record?.phase === 'starting') {
       throw new DynamoError(
@@ -206,37 +246,36 @@ class ServeSession {
         'the controller died during the start; the agents take it back by themselves',
       );
     }
-    throw new DynamoError('CONTROLLER_LOST', 'the controller died; serving goes on unattended');
-  }
-}
-
-/** First SIGINT or SIGTERM asks for a stop, the second forces it; a closed terminal or a broken pipe merely detaches. */
-class SignalCount {
-  count = 0;
-  detached = false;
-  onSignal: () => void = () => {};
-  readonly #ended = new AbortController();
-
-  constructor() {
-    const stop = () => {
-      this.count += 1;
-      this.onSignal();
-    };
-    const detach = () => {
-      this.detached = true;
-      this.onSignal();
-    };
-    this.#on('SIGINT', stop);
-    this.#on('SIGTERM', stop);
-    this.#on('SIGHUP', detach);
+    if (!this.#screen || this.#flags.ephemeral)
+      throw new DynamoError('CONTROLLER_LOST', 'the controller died; serving goes on unattended');
+    return await this.#awaitController(signals);
   }
 
-  #on(signal: NodeJS.Signals, listener: () => void): void {
-    process.on(signal, listener);
-    this.#ended.signal.addEventListener('abort', () => process.removeListener(signal, listener), { once: true });
-  }
-
-  close(): void {
-    this.#ended.abort();
+  async #awaitController(signals: SignalCount): Promise<ControllerPeer | undefined> {
+    const { dir, plan } = this.#prepared;
+    const signalled = new AbortController();
+    signals.onSignal = () => signalled.abort();
+    while (!signals.detached && signals.count === 0) {
+      const client = await connectController(dir, { prepare: (peer) => this.#listen(peer) }).catch(() => undefined);
+      if (client) {
+        signals.onSignal = () => this.#wake();
+        this.#show(client.hello.snapshot);
+        return client.peer;
+      }
+      const phase = readRecord(deploymentPaths(dir).record)?.phase;
+      if (phase === 'stopped') {
+        await this.#closeScreen();
+        this.say(`${plan.deployment} was stopped`);
+        return undefined;
+      }
+      await pause(LOOK_MS, signalled.signal);
+    }
+    if (signals.detached) await this.#leave();
+    else
+      await this.#stop(async (force) => {
+        await stopDeployment(plan.deployment, dir, { force });
+        return { leftPids: [] };
+      }, signals);
+    return undefined;
   }
 }

@@ -8,6 +8,8 @@ export interface ServeFlags extends RecipeFlags {
   ephemeral?: boolean;
   dryRun?: boolean;
   json?: boolean;
+  /** False: `--no-tui`. */
+  tui?: boolean;
 }
 
 export const serveCommand: CommandEntry = {
@@ -23,6 +25,7 @@ export const serveCommand: CommandEntry = {
       .option('--replace', 'when another recipe runs under this name, stop it first')
       .option('--ephemeral', 'stop everything when this command goes away, however it ends')
       .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')
+      .option('--no-tui', 'print lines, also on a terminal')
       .option('--json', 'print one JSON object a line: snapshots and events')
       .action(async (recipe: string, flags: ServeFlags) => {
         const { runServe } = await import('./serve-run.ts');

@@ -1,0 +1,114 @@
+import { Box } from 'ink';
+import type { PairSnapshot, ProcessSnapshot } from '../../deployment/snapshot.ts';
+import type { ViewState } from '../deployment-view.ts';
+import { processOrder } from '../process-rows.ts';
+import { windowStart } from '../scroll.ts';
+import { processTone } from '../state-tone.ts';
+import { formatAge } from '../text/format.ts';
+import { pad } from '../text/width.ts';
+import { useTheme } from '../theme.ts';
+import { Line } from './line.tsx';
+import { SectionTitle } from './section-title.tsx';
+
+/** A start as it goes: what each process waits for and since when, and each prefill × decode pair as it is proven. */
+export function StartUp({
+  view,
+  chosen,
+  width,
+  rows,
+}: {
+  view: ViewState;
+  chosen: string | null;
+  width: number;
+  rows: number;
+}) {
+  const { processes, pairs } = view.snapshot;
+  const pairRows = pairs.length === 0 ? 0 : Math.min(pairs.length + 2, Math.max(3, Math.floor(rows / 2)));
+  const processRows = Math.min(processes.length + 1, Math.max(2, rows - pairRows));
+  return (
+    <Box flexDirection="column" height={rows}>
+      <Starting view={view} chosen={chosen} width={width} rows={processRows} />
+      {pairRows > 0 && processRows + pairRows <= rows ? <Proofs pairs={pairs} width={width} rows={pairRows} /> : null}
+    </Box>
+  );
+}
+
+function Starting({
+  view,
+  chosen,
+  width,
+  rows,
+}: {
+  view: ViewState;
+  chosen: string | null;
+  width: number;
+  rows: number;
+}) {
+  const { glyphs } = useTheme();
+  const byName = new Map(view.snapshot.processes.map((process) => [process.name, process]));
+  const processes = processOrder(view, 'role').map((name) => byName.get(name)!);
+  const nameWidth = Math.min(24, Math.max(8, ...processes.map((process) => process.name.length)));
+  const ready = processes.filter((process) => process.state === 'ready').length;
+  const index = processes.findIndex((process) => process.name === chosen);
+  const start = windowStart(processes.length, rows - 1, index);
+  return (
+    <Box flexDirection="column" height={rows}>
+      <Line width={width} spans={[{ text: `${ready} of ${processes.length} processes are ready` }]} />
+      {processes.slice(start, start + rows - 1).map((process) => (
+        <Line
+          key={process.name}
+          width={width}
+          spans={[
+            {
+              text: `${process.name === chosen ? glyphs.pointer : ' '} ${pad(process.name, nameWidth, 'left', glyphs.ellipsis)}  `,
+            },
+            { text: process.state.padEnd(8), tone: processTone(process.state) },
+            { text: ` ${age(process, view.snapshotAgeMs).padStart(6)}  `, tone: 'dim' },
+            { text: doing(process) },
+          ]}
+        />
+      ))}
+    </Box>
+  );
+}
+
+const age = (process: ProcessSnapshot, sinceMs: number) =>
+  process.state === 'pending' ? '' : formatAge(process.inStateMs + sinceMs);
+
+function doing(process: ProcessSnapshot): string {
+  if (process.waitingFor) return `waits for ${process.waitingFor}`;
+  if (process.state === 'ready') return process.url;
+  return process.lastExit?.reason ?? '';
+}
+
+const PAIR_ORDER: Record<PairSnapshot['state'], number> = { failed: 0, proven: 1, unproven: 2 };
+
+function Proofs({ pairs, width, rows }: { pairs: readonly PairSnapshot[]; width: number; rows: number }) {
+  const proven = pairs.filter((pair) => pair.state === 'proven').length;
+  // The newest news first: failures, then the pairs proven last.
+  const sorted = [...pairs].sort((a, b) => PAIR_ORDER[a.state] - PAIR_ORDER[b.state]);
+  const room = rows - 2;
+  const shown = sorted.length > room ? sorted.slice(0, room - 1) : sorted;
+  return (
+    <Box flexDirection="column" height={rows}>
+      <Line width={width} spans={[]} />
+      <SectionTitle width={width} title={`KV transfer: ${proven} of ${pairs.length} prefill × decode pairs proven`} />
+      {shown.map((pair) => (
+        <Line
+          key={`${pair.prefill} ${pair.decode}`}
+          width={width}
+          spans={[{ text: `  ${pair.prefill} → ${pair.decode}  ` }, pairText(pair)]}
+        />
+      ))}
+      {shown.length < sorted.length ? (
+        <Line width={width} spans={[{ text: `  and ${sorted.length - shown.length} more`, tone: 'dim' }]} />
+      ) : null}
+    </Box>
+  );
+}
+
+function pairText(pair: PairSnapshot) {
+  if (pair.state === 'proven') return { text: `proven in ${pair.detail}`, tone: 'good' as const };
+  if (pair.state === 'failed') return { text: `FAILED: ${pair.detail}`, tone: 'bad' as const };
+  return { text: 'not proven yet', tone: 'dim' as const };
+}
