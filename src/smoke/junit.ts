@@ -28,8 +28,8 @@ export function toJunit(suite: string, outcomes: readonly CheckOutcome[]): strin
   ].join('\n');
 }
 
-/** Markup and what XML 1.0 does not allow at all (control characters). */
+/** Markup, and what XML 1.0 does not allow at all (control characters, halves of surrogate pairs; its production 2). */
 function escapeXml(text: string): string {
-  const clean = text.replaceAll(/[^\P{Cc}\t\n\r]/gu, '');
+  const clean = text.replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '');
   return clean.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
