@@ -97,7 +97,7 @@ export class AgentJournal {
 
 function parseJournal(value: unknown, file: string): AgentJournalState {
   if (value === undefined) return EMPTY_JOURNAL;
-  const { schemaVersion } = value as { schemaVersion?: unknown };
+  const schemaVersion = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
   if (schemaVersion !== SCHEMA_VERSION) {
     throw new DynamoError(
       'STATE_VERSION',

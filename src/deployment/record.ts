@@ -29,7 +29,7 @@ export type NewDeploymentRecord = Omit<DeploymentRecord, 'schemaVersion'>;
 export function readRecord(file: string): DeploymentRecord | undefined {
   const value = readJsonFile(file);
   if (value === undefined) return undefined;
-  const { schemaVersion } = value as { schemaVersion?: unknown };
+  const schemaVersion = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
   if (schemaVersion !== SCHEMA_VERSION) {
     throw new DynamoError(
       'STATE_VERSION',
