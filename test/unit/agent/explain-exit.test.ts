@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { explainExit } from '../../../src/agent/explain-exit.ts';
+import { trivialProcess } from '../../helpers/trivial-plan.ts';
+
+const spec = trivialProcess('decode-0', { ports: { http: 8201, sideChannel: 5600 } });
+
+describe('explainExit', () => {
+  it('says how it ended and keeps its last lines', () => {
+    const error = explainExit(spec, 'exit status 3', ['loading', 'oops']);
+    expect(error).toMatchObject({
+      code: 'EXITED_EARLY',
+      message: 'decode-0 ended while starting: exit status 3',
+      details: ['loading', 'oops'],
+      exitStatus: 5,
+    });
+  });
+
+  it("takes the code over from the last words of one of dynamo's own processes", () => {
+    const error = explainExit(spec, 'exit status 4', [
+      'error: no space left to write /x [DISK_FULL]',
+      'hint: Free some.',
+    ]);
+    expect(error).toMatchObject({ code: 'DISK_FULL', message: 'decode-0 ended while starting: exit status 4' });
+  });
+
+  it('names its ports when one was taken', () => {
+    const error = explainExit(spec, 'exit status 4', ['error: port 8201 is in use [PORT_IN_USE]']);
+    expect(error.message).toBe(
+      'decode-0 ended while starting: exit status 4: port 8201, 5600 was taken in the meantime',
+    );
+  });
+
+  it('believes no code that is not in the table', () => {
+    for (const line of ['error: x [NO_SUCH_CODE]', 'warning: x [DISK_FULL]', 'error: x [DISK_FULL] and more'])
+      expect(explainExit(spec, 'exit status 1', [line]).code).toBe('EXITED_EARLY');
+  });
+
+  it("knows a cause by the engine's own words", () => {
+    const vllm = trivialProcess('decode-0', { engine: 'vllm' });
+    const error = explainExit(vllm, 'exit status 1', [
+      'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB',
+    ]);
+    expect(error.message).toMatch(/^decode-0 ended while starting: exit status 1: .+/);
+    expect(error.hint).not.toContain('dynamo logs');
+  });
+});

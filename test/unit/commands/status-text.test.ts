@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { DynamoError } from '../../../src/base/errors.ts';
+import { renderStatus } from '../../../src/commands/status-text.ts';
+import { makeSnapshot } from '../../helpers/snapshots.ts';
+
+const crash = {
+  code: null,
+  signal: 'SIGSEGV',
+  at: '2026-01-01T01:00:00.000Z',
+  reason: 'killed by SIGSEGV; restart 2 of 5',
+  lastLines: ['one', 'two', 'three', 'Segmentation fault'],
+};
+
+describe('renderStatus', () => {
+  it('shows a deployment that is well on one short page', () => {
+    expect(renderStatus(makeSnapshot())).toMatchInlineSnapshot(`
+      "demo: ready
+        model     tiny
+        endpoint  http://127.0.0.1:8000/v1
+        recipe    demo.yaml
+        started   2026-01-01T00:00:00.000Z (generation 1, epoch 1)
+
+      PROCESS    STATE  PID  PORT  RESTARTS  FOR
+      prefill-0  ready  100  8101  0         1 min 01 s
+      decode-0   ready  101  8201  0         1 min 01 s
+      frontend   ready  102  8000  0         1 min 01 s
+
+      KV transfer: 1 of 1 prefill × decode pairs proven
+      "
+    `);
+  });
+
+  it('shows how a process crashed, with its last lines, and what happens next', () => {
+    const text = renderStatus(
+      makeSnapshot(
+        {
+          'decode-0': { state: 'backoff', pid: null, restarts: 2, lastExit: crash, waitingFor: 'its restart in 4.0 s' },
+        },
+        { state: 'degraded' },
+      ),
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "demo: degraded
+        model     tiny
+        endpoint  http://127.0.0.1:8000/v1
+        recipe    demo.yaml
+        started   2026-01-01T00:00:00.000Z (generation 1, epoch 1)
+
+      PROCESS    STATE    PID  PORT  RESTARTS  FOR
+      prefill-0  ready    100  8101  0         1 min 01 s
+      decode-0   backoff  -    8201  2         1 min 01 s
+      frontend   ready    102  8000  0         1 min 01 s
+
+      KV transfer: 1 of 1 prefill × decode pairs proven
+      decode-0 waits for its restart in 4.0 s
+      decode-0 ended at 2026-01-01T01:00:00.000Z: killed by SIGSEGV; restart 2 of 5
+          two
+          three
+          Segmentation fault
+      "
+    `);
+  });
+
+  it('does not repeat how a process ended that was meant to end', () => {
+    expect(renderStatus(makeSnapshot({ 'decode-0': { state: 'exited', lastExit: crash } }))).not.toContain('SIGSEGV');
+  });
+
+  it('names a pair that moves no KV blocks', () => {
+    const text = renderStatus(
+      makeSnapshot(
+        {},
+        { pairs: [{ prefill: 'prefill-0', decode: 'decode-0', state: 'failed', detail: 'no KV block arrived' }] },
+      ),
+    );
+    expect(text).toContain(
+      'KV transfer: 0 of 1 prefill × decode pairs proven\n  prefill-0 → decode-0 failed: no KV block arrived\n',
+    );
+  });
+
+  it('says that nobody attends it, and how to change that', () => {
+    const text = renderStatus(makeSnapshot({}, { unattended: true, controller: null }));
+    expect(text).toMatch(/^demo: ready \(unattended\)\n/);
+    expect(text).toMatch(/No controller runs: .*dynamo serve demo\.yaml/);
+  });
+
+  it('says what a lost agent and one in doubt mean, but not of a deployment that is down', () => {
+    const lost = { host: 'local', pid: null, state: 'lost' as const };
+    expect(renderStatus(makeSnapshot({}, { agents: [lost] }))).toContain('No agent answers on local');
+    expect(renderStatus(makeSnapshot({}, { agents: [{ ...lost, state: 'in-doubt' }] }))).toContain(
+      'cannot read the commit record',
+    );
+    expect(renderStatus(makeSnapshot({}, { agents: [lost], state: 'stopped' }))).not.toContain('No agent');
+  });
+
+  it('ends with the error and its hint when the start failed', () => {
+    const error = new DynamoError('NOT_READY', 'decode-0 was not ready', {
+      hint: 'Wait.',
+      details: ['loading'],
+    }).toJSON();
+    const text = renderStatus(makeSnapshot({}, { state: 'failed', error }));
+    expect(text.trimEnd().split('\n').slice(-3)).toEqual([
+      'error: decode-0 was not ready [NOT_READY]',
+      '  loading',
+      'hint: Wait.',
+    ]);
+  });
+
+  it('keeps its columns straight with a hundred processes', () => {
+    const [one] = makeSnapshot().processes;
+    const processes = Array.from({ length: 100 }, (_, index) => ({
+      ...one!,
+      name: `decode-${index}`,
+      pid: 10 ** (index % 7),
+    }));
+    const rows = renderStatus(makeSnapshot({}, { processes }))
+      .split('\n')
+      .filter((line) => /^(PROCESS|decode-)/.test(line));
+    expect(rows).toHaveLength(101);
+    const stateColumns = new Set(rows.map((row) => row.search(/STATE|ready/)));
+    const portColumns = new Set(rows.map((row) => row.search(/PORT|8101/)));
+    expect([stateColumns.size, portColumns.size]).toEqual([1, 1]);
+    expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
+  });
+});
