@@ -14,9 +14,12 @@ import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 export class Reservations {
   readonly #deployment: string;
   readonly #gpuLocks = new Map<number, FileLock>();
+  readonly #ownsGpu: (gpu: number) => boolean;
 
-  constructor(deployment: string) {
+  /** `ownsGpu`: whether a living process of this deployment, perhaps of an earlier agent, has the GPU: its shim holds the lock. */
+  constructor(deployment: string, ownsGpu: (gpu: number) => boolean) {
     this.#deployment = deployment;
+    this.#ownsGpu = ownsGpu;
   }
 
   /** Throws the first kind of problem, with every instance of it in `details`. Processes in `running` already hold theirs. */
@@ -32,6 +35,17 @@ export class Reservations {
   lockFds(spec: ProcessSpec): number[] {
     this.#lockGpus([spec]); // a shim that died while no agent lived has given them back
     return spec.gpus.map((gpu) => this.#gpuLocks.get(gpu)?.fd).filter((fd) => fd !== null && fd !== undefined);
+  }
+
+  /** A process has ended: what its shim held passes to this agent, so that the GPU stays taken for those that share it. */
+  keep(spec: ProcessSpec): void {
+    for (const gpu of spec.gpus) {
+      try {
+        this.#tryGpu(gpu, spec);
+      } catch {
+        // its own restart will say why
+      }
+    }
   }
 
   release(): void {
@@ -68,22 +82,25 @@ export class Reservations {
   #lockGpus(specs: readonly ProcessSpec[]): void {
     for (const spec of specs) {
       for (const gpu of spec.gpus) {
-        if (this.#gpuLocks.has(gpu)) continue;
-        const file = path.join(lockFolder(), `gpu-${gpu}.lock`);
-        const lock = tryLock(file, { holder: `${this.#deployment} (${spec.name})`, hostWide: true });
-        if (!lock) {
-          throw new DynamoError(
-            'GPU_UNAVAILABLE',
-            `GPU ${gpu} is reserved by ${lockHolder(file) ?? 'another deployment'}`,
-            {
-              hint: 'Stop the other deployment, or choose other GPUs.',
-              details: [`${spec.name} wants GPU ${gpu}`],
-            },
-          );
-        }
-        this.#gpuLocks.set(gpu, lock);
+        if (this.#tryGpu(gpu, spec) || this.#ownsGpu(gpu)) continue;
+        throw new DynamoError(
+          'GPU_UNAVAILABLE',
+          `GPU ${gpu} is reserved by ${lockHolder(gpuFile(gpu)) ?? 'another deployment'}`,
+          {
+            hint: 'Stop the other deployment, or choose other GPUs.',
+            details: [`${spec.name} wants GPU ${gpu}`],
+          },
+        );
       }
     }
+  }
+
+  /** Whether this agent holds the GPU, now or already. */
+  #tryGpu(gpu: number, spec: ProcessSpec): boolean {
+    if (this.#gpuLocks.has(gpu)) return true;
+    const lock = tryLock(gpuFile(gpu), { holder: `${this.#deployment} (${spec.name})`, hostWide: true });
+    if (lock) this.#gpuLocks.set(gpu, lock);
+    return lock !== undefined;
   }
 }
 
@@ -101,6 +118,8 @@ export function resolveEnvValue(value: EnvValue): string {
     throw new Error(`cannot read ${value.fromFile} (${systemCode(error)})`);
   }
 }
+
+const gpuFile = (gpu: number) => path.join(lockFolder(), `gpu-${gpu}.lock`);
 
 /** Shared by every user of the host: sticky like /tmp, so that nobody can remove another's lock file. */
 function lockFolder(): string {
