@@ -64,6 +64,8 @@ export interface EngineCapabilities {
 export interface EngineHelp {
   version: string[];
   help: string[];
+  /** Python package behind the program, as its `.dist-info` folder is named; null where there is none. */
+  distribution: string | null;
 }
 
 /** Where a worker's metrics are and what they are called; null for what an engine does not count. */

@@ -54,9 +54,9 @@ export const llamacppEngine: Engine = {
   phases: LLAMACPP_PHASES,
   metrics: LLAMACPP_METRICS,
   help: (argv) => {
-    const at = argv.findIndex((word) => word.startsWith('--'));
+    const at = argv.findIndex((word) => word === '--model' || word === '--hf-repo');
     const program = argv.slice(0, at);
-    return { version: [...program, '--version'], help: [...program, '--help'] };
+    return { version: [...program, '--version'], help: [...program, '--help'], distribution: null };
   },
 };
 

@@ -61,7 +61,11 @@ export const sglangEngine: Engine = {
   help: (argv) => {
     const at = argv.indexOf('--model-path');
     const program = argv.slice(0, at);
-    return { version: [...program.filter((word) => word !== 'serve'), '--version'], help: [...program, '--help'] };
+    return {
+      version: [...program.filter((word) => word !== 'serve'), '--version'],
+      help: [...program, '--help'],
+      distribution: 'sglang',
+    };
   },
 };
 

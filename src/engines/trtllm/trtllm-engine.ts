@@ -49,7 +49,7 @@ export const trtllmEngine: Engine = {
   metrics: TRTLLM_METRICS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
-    return { version: [...program, '--version'], help: [...program, 'serve', '--help'] };
+    return { version: [...program, '--version'], help: [...program, 'serve', '--help'], distribution: 'tensorrt_llm' };
   },
 };
 

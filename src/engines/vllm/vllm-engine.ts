@@ -70,7 +70,7 @@ export const vllmEngine: Engine = {
   metrics: VLLM_METRICS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
-    return { version: [...program, '--version'], help: [...program, 'serve', '--help=all'] };
+    return { version: [...program, '--version'], help: [...program, 'serve', '--help=all'], distribution: 'vllm' };
   },
 };
 

@@ -21,6 +21,7 @@ describe('llamacpp', () => {
     expect(llamacppEngine.help(argv)).toEqual({
       version: ['llama-server', '--version'],
       help: ['llama-server', '--help'],
+      distribution: null,
     });
   });
 

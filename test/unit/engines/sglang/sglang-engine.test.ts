@@ -95,10 +95,12 @@ describe('sglang', () => {
     expect(sglangEngine.help(argv)).toEqual({
       version: ['python3', '-m', 'sglang.launch_server', '--version'],
       help: ['python3', '-m', 'sglang.launch_server', '--help'],
+      distribution: 'sglang',
     });
     expect(sglangEngine.help(launch(worker()).argv)).toEqual({
       version: ['sglang', '--version'],
       help: ['sglang', 'serve', '--help'],
+      distribution: 'sglang',
     });
   });
 

@@ -22,6 +22,7 @@ describe('trtllm', () => {
     expect(trtllmEngine.help(argv)).toEqual({
       version: ['trtllm-serve', '--version'],
       help: ['trtllm-serve', 'serve', '--help'],
+      distribution: 'tensorrt_llm',
     });
   });
 

@@ -140,6 +140,7 @@ describe('vllm', () => {
     expect(vllmEngine.help(argv)).toEqual({
       version: ['uv', 'run', 'vllm', '--version'],
       help: ['uv', 'run', 'vllm', 'serve', '--help=all'],
+      distribution: 'vllm',
     });
   });
 
