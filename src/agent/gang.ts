@@ -1,9 +1,10 @@
+import path from 'node:path';
 import { sleep } from '../base/abort.ts';
 import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
-import type { AgentPaths } from '../deployment/state-dir.ts';
+import { type AgentPaths, stateHome } from '../deployment/state-dir.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
@@ -11,6 +12,7 @@ import { runCheck } from '../supervise/probes.ts';
 import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import type { AgentJournal } from './agent-journal.ts';
+import { checkInstalledFlags } from './check-flags.ts';
 import { PairProver } from './pair-prover.ts';
 import { Publication } from './publication.ts';
 import { Reservations, resolveEnvValue } from './reservations.ts';
@@ -97,6 +99,15 @@ export class Gang {
       for (const spec of params.processes) this.#add(spec);
     }
     await this.#reservations.reserve(params.processes, running);
+    await checkInstalledFlags(
+      params.processes.filter((spec) => !running.has(spec.name)),
+      {
+        cacheDir: path.join(stateHome(), 'engines'),
+        environment: (spec) => this.#environment(spec),
+        note: (message) => this.#context.events.write('flags', message),
+        signal: this.#context.signal,
+      },
+    );
     this.#context.changed();
   }
 
