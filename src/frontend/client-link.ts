@@ -11,12 +11,13 @@ export class ClientLink {
   /** The frontend ended the request, because draining took too long. */
   cut = false;
   #exchange: Exchange | undefined;
+  #onLost: (() => void) | undefined;
 
   constructor(response: ServerResponse) {
     response.once('close', () => {
       if (response.writableFinished) return;
       this.gone = true;
-      this.#exchange?.abort();
+      this.#lose();
     });
   }
 
@@ -24,6 +25,12 @@ export class ClientLink {
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
     if (this.gone || this.cut) exchange.abort();
+  }
+
+  /** Called once when the client goes away or the request is cut; for what needs more than the end of one exchange. */
+  whenLost(listener: () => void): void {
+    this.#onLost = listener;
+    if (this.gone || this.cut) listener();
   }
 
   press(full: boolean): void {
@@ -34,6 +41,11 @@ export class ClientLink {
   /** Ends the request from our side. */
   abort(): void {
     this.cut = true;
+    this.#lose();
+  }
+
+  #lose(): void {
     this.#exchange?.abort();
+    this.#onLost?.();
   }
 }

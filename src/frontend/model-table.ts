@@ -1,4 +1,5 @@
 import type { WorkerRole } from '../base/role.ts';
+import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { Router } from '../routing/router.ts';
 import { createRoleRouter, type RouterSettings } from '../routing/router-roles.ts';
 import type { KnownInstance } from './instances/instance-table.ts';
@@ -9,6 +10,8 @@ export interface ServedModel {
   readonly routers: Map<WorkerRole, Router>;
   /** Engine of its workers, for how prompts become tokens. */
   engine: string | null;
+  /** How its prefill and decode workers hand over. */
+  kvTransfer: KvTransferDialect | null;
   maxModelLen: number | null;
   /** Unix seconds. */
   readonly createdAt: number;
@@ -45,12 +48,14 @@ export class ModelTable {
       name,
       routers: new Map<WorkerRole, Router>(),
       engine: record.engine,
+      kvTransfer: null,
       maxModelLen: null,
       createdAt: Math.floor(Date.now() / 1_000),
     };
     this.#models.set(name, model);
     this.#seen.add(name);
     model.engine = record.engine;
+    model.kvTransfer = record.kvTransfer ?? model.kvTransfer;
     model.maxModelLen ??= record.maxModelLen;
     const role = record.role as WorkerRole;
     const router = model.routers.get(role) ?? createRoleRouter(role, this.#settings);

@@ -1,10 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DynamoError } from '../base/errors.ts';
 import type { WorkerRole } from '../base/role.ts';
-import { splitObstacle } from '../engines/vllm/kv-transfer.ts';
-import { type CompletionKind, type CompletionRequest, readCompletionRequest } from '../openai/completion-request.ts';
+import {
+  type CompletionKind,
+  type CompletionRequest,
+  RequestFieldError,
+  readCompletionRequest,
+} from '../openai/completion-request.ts';
+import { splitObstacleIn } from '../openai/leg-fields.ts';
 import { ClientLink } from './client-link.ts';
+import { DIALECTS } from './flow/dialects.ts';
 import { type PreparedRequest, withUsageAsked } from './flow/prepared-request.ts';
+import { serveRaced } from './flow/serve-raced.ts';
 import { serveSplit } from './flow/serve-split.ts';
 import { serveWhole } from './flow/serve-whole.ts';
 import type { FrontendContext } from './frontend-context.ts';
@@ -91,9 +98,16 @@ async function route(context: FrontendContext, prepared: PreparedRequest): Promi
   const has = (role: WorkerRole) => prepared.model.routers.has(role);
   if (!has('decode')) return serveWhole(context, prepared, 'aggregated');
   if (!has('prefill') && has('aggregated')) return serveWhole(context, prepared, 'aggregated');
-  const obstacle = splitObstacle(prepared.request.fields);
-  if (obstacle === undefined) return serveSplit(context, prepared);
+  const dialect = DIALECTS[prepared.model.kvTransfer ?? 'vllm-nixl'];
+  const obstacle = splitObstacleIn(dialect.fields, prepared.request.fields);
+  if (obstacle === undefined) {
+    return 'raceBody' in dialect ? serveRaced(context, prepared, dialect) : serveSplit(context, prepared, dialect);
+  }
   context.metrics.unsplitRequests.add(1, [prepared.model.name, obstacle]);
   if (has('aggregated')) return serveWhole(context, prepared, 'aggregated');
-  return serveWhole(context, prepared, 'decode', `unsplit_${obstacle}`);
+  if (dialect.decodeServesWhole) return serveWhole(context, prepared, 'decode', `unsplit_${obstacle}`);
+  throw new RequestFieldError(
+    `\`${prepared.model.name}\` runs on separate prefill and decode workers, which cannot serve this request (${obstacle})`,
+    Object.hasOwn(prepared.request.fields, obstacle) ? obstacle : null,
+  );
 }

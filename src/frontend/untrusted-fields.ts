@@ -2,7 +2,18 @@ import type { CompletionRequest } from '../openai/completion-request.ts';
 import { editObject } from '../openai/json-members.ts';
 
 /** Body members by which a caller could reach into another request's KV cache or choose workers. */
-const UNTRUSTED = ['kv_transfer_params', 'bootstrap_host', 'bootstrap_port', 'bootstrap_room', 'nvext'];
+const UNTRUSTED = [
+  'kv_transfer_params',
+  'disaggregated_params',
+  'bootstrap_host',
+  'bootstrap_port',
+  'bootstrap_room',
+  'rid',
+  'data_parallel_rank',
+  'routed_dp_rank',
+  'disagg_prefill_dp_rank',
+  'nvext',
+];
 
 /** The client's body without members that only a trusted caller may send. The same bytes when there are none. */
 export function withoutUntrustedFields(request: CompletionRequest, body: Buffer): Buffer {

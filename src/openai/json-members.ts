@@ -50,6 +50,14 @@ export function objectMembers(json: Buffer, start = 0, end = json.length): JsonM
   }
 }
 
+/** Offsets of the first element of the array that is the whole of `json[start, end)`. Undefined when it is empty or no array. */
+export function firstElement(json: Buffer, start: number, end: number): { start: number; end: number } | undefined {
+  if (json[start] !== OPEN_BRACKET) return undefined;
+  const from = skipSpace(json, start + 1, end);
+  const to = skipValue(json, from, end);
+  return to < 0 ? undefined : { start: from, end: to };
+}
+
 /** The last member of that key, which is the one JSON parsers keep. */
 export function findMember(members: readonly JsonMember[], key: string): JsonMember | undefined {
   return members.findLast((member) => member.key === key);

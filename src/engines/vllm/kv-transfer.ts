@@ -1,4 +1,7 @@
-import { editObject, findMember, objectMembers } from '../../openai/json-members.ts';
+import { findMember, objectMembers } from '../../openai/json-members.ts';
+import { editLeg } from '../../openai/leg-fields.ts';
+import type { TwoLegDialect } from '../kv-transfer-dialect.ts';
+import { VLLM_FIELDS } from './kv-transfer-fields.ts';
 
 /**
  * vLLM's hand-over of KV cache between two workers (NixlConnector, pull mode), as edits on request bytes:
@@ -24,46 +27,22 @@ const LEG_1_PARAMS =
 
 const KV_PARAMS = 'kv_transfer_params';
 
-/** What leg 1 must not inherit from the client. */
-const NOT_IN_LEG_1 = new Set([
-  'stream',
-  'stream_options',
-  'max_tokens',
-  'max_completion_tokens',
-  'min_tokens',
-  'min_completion_tokens',
-  KV_PARAMS,
-]);
-
-/**
- * Why a request cannot be split into two legs, or undefined when it can. Such a request is served whole by one worker.
- * Several choices leak KV blocks on the prefill worker (vllm-project/vllm#43509), a list of prompts has one set of
- * parameters per prompt, and log probabilities of the prompt exist only where the prompt was computed.
- */
-export function splitObstacle(request: Readonly<Record<string, unknown>>): string | undefined {
-  if (isAboveOne(request['n'])) return 'n';
-  if (isAboveOne(request['best_of'])) return 'best_of';
-  if (isSet(request['use_beam_search'])) return 'use_beam_search';
-  const prompt = request['prompt'];
-  if (Array.isArray(prompt) && typeof prompt[0] !== 'number') return 'prompt_list';
-  if (isSet(request['prompt_logprobs'])) return 'prompt_logprobs';
-  if (isSet(request['echo']) && isSet(request['logprobs'])) return 'echo_logprobs';
-  if (request['max_tokens'] === 0 || request['max_completion_tokens'] === 0) return 'max_tokens';
-  return undefined;
-}
+export const VLLM_NIXL: TwoLegDialect = {
+  name: 'vllm-nixl',
+  fields: VLLM_FIELDS,
+  decodeServesWhole: true,
+  hasLease: true,
+  prefillBody: (body) => prefillLegBody(body),
+  readPrefill(answer) {
+    const params = kvTransferParamsOf(answer);
+    return params === undefined ? { kind: 'nothing' } : { kind: 'handed-over', members: [[KV_PARAMS, params]] };
+  },
+  decodeBody: (body, handOver) => editLeg(VLLM_FIELDS, 'decode', body, handOver),
+};
 
 /** Body of leg 1: one token, not streamed, KV blocks kept for a remote worker. `body` must be a valid JSON object. */
 export function prefillLegBody(body: Buffer): Buffer {
-  const members = objectMembers(body) ?? [];
-  const add: [string, string][] = [
-    ['stream', 'false'],
-    ['max_tokens', '1'],
-  ];
-  if (findMember(members, 'max_completion_tokens')) add.push(['max_completion_tokens', '1']);
-  add.push([KV_PARAMS, LEG_1_PARAMS]);
-  const edited = editObject(body, NOT_IN_LEG_1, add);
-  if (edited === undefined) throw new TypeError('the request body is not a JSON object');
-  return edited;
+  return editLeg(VLLM_FIELDS, 'prefill', body, [[KV_PARAMS, LEG_1_PARAMS]]);
 }
 
 /** The bytes of the top-level `kv_transfer_params` of leg 1's response; undefined when absent or null. */
@@ -76,9 +55,7 @@ export function kvTransferParamsOf(responseBody: Buffer): Buffer | undefined {
 
 /** Body of leg 2: the client's bytes with `params` added. */
 export function decodeLegBody(body: Buffer, params: Buffer): Buffer {
-  const edited = editObject(body, new Set([KV_PARAMS]), [[KV_PARAMS, params]]);
-  if (edited === undefined) throw new TypeError('the request body is not a JSON object');
-  return edited;
+  return editLeg(VLLM_FIELDS, 'decode', body, [[KV_PARAMS, params]]);
 }
 
 /**
@@ -87,13 +64,4 @@ export function decodeLegBody(body: Buffer, params: Buffer): Buffer {
  */
 export function leaseAllowsDecode(elapsedMs: number, leaseMs: number): boolean {
   return elapsedMs <= (leaseMs * 2) / 3;
-}
-
-/** The engine also takes a number written as a string. */
-function isAboveOne(value: unknown): boolean {
-  return isSet(value) && !(Number(value) <= 1);
-}
-
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== false;
 }

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { kvTransferParamsOf, prefillLegBody } from '../../engines/vllm/kv-transfer.ts';
+import type { HandOver, PrefillOutcome, TwoLegDialect } from '../../engines/kv-transfer-dialect.ts';
 import { readUsage } from '../../openai/usage.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import { fetchWhole } from '../upstream/fetch-whole.ts';
@@ -16,8 +17,9 @@ const LEG_1_LIMIT_BYTES = 64 * 1024 * 1024;
 export interface FinishedPrefill {
   picked: PickedWorker;
   startedMs: number;
-  /** The worker's transfer parameters, good for one use. */
-  params: Buffer;
+  /** What leg 2 gets; undefined when `answer` is the whole answer already. */
+  handOver: HandOver | undefined;
+  answer: Buffer;
   cachedTokens: number | null;
   finishedMs: number;
 }
@@ -29,9 +31,10 @@ export interface FinishedPrefill {
 export async function runPrefillLeg(
   context: FrontendContext,
   prepared: PreparedRequest,
+  dialect: TwoLegDialect,
   tried: Tried,
 ): Promise<FinishedPrefill> {
-  const body = prefillLegBody(prepared.body);
+  const body = dialect.prefillBody(prepared.body, drawId);
   let last: UpstreamFailure | undefined;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     // A worker is tried again only in a later round, for a failure of leg 2 that need not have been its own.
@@ -49,14 +52,15 @@ export async function runPrefillLeg(
       const answer = acceptWhole(
         await fetchWhole(context.pool, request, LEG_1_LIMIT_BYTES, (exchange) => prepared.link.attach(exchange)),
       );
-      const params = kvTransferParamsOf(answer);
-      if (params === undefined) throw new UpstreamFailure('failed', 'the worker kept no KV cache for transfer');
+      const outcome: PrefillOutcome = dialect.readPrefill(answer, prepared.request.kind);
+      if (outcome.kind === 'nothing') throw new UpstreamFailure('failed', 'the worker kept no KV cache for transfer');
       picked.booking.end();
       isKept = true;
       return {
         picked,
         startedMs,
-        params,
+        handOver: outcome.kind === 'handed-over' ? outcome.members : undefined,
+        answer: outcome.kind === 'complete' ? outcome.answer : answer,
         cachedTokens: readUsage(answer)?.cachedTokens ?? null,
         finishedMs: performance.now(),
       };
@@ -67,4 +71,9 @@ export async function runPrefillLeg(
     }
   }
   throw nobodyLeft(prepared, 'prefill', last);
+}
+
+/** 63 bits; below 2^40 lie the ids that TensorRT-LLM gives out itself. */
+function drawId(): bigint {
+  return (randomBytes(8).readBigUInt64LE() >> 1n) | (1n << 40n);
 }

@@ -1,14 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { judgeChunk } from '../../openai/finish-reason.ts';
 import { readUsage, type Usage, withCachedTokens } from '../../openai/usage.ts';
+import { streamOfWhole } from '../../openai/whole-as-stream.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import type { KnownInstance } from '../instances/instance-table.ts';
 import { ClientStream } from '../relay/client-stream.ts';
 import { type AnswerGate, GatedOutput } from '../relay/gated-output.ts';
+import { frame } from '../relay/http-chunks.ts';
 import { SseBody } from '../relay/sse-body.ts';
 import { type RelayOutput, StreamRelay } from '../relay/stream-relay.ts';
 import { WholeBody } from '../upstream/body-reader.ts';
-import type { UpstreamRequest } from '../upstream/connection-pool.ts';
+import type { Exchange, UpstreamRequest } from '../upstream/connection-pool.ts';
 import { fetchWhole, type WholeResponse } from '../upstream/fetch-whole.ts';
 import type { ResponseHead } from '../upstream/response-head.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
@@ -27,6 +29,8 @@ export interface SendOptions {
   /** Cached tokens found by the prefill leg; null leaves what the worker reports. */
   cachedTokens: number | null;
   resendIfStale: boolean;
+  /** Receives the exchange, for who may have to end it. */
+  onExchange?(exchange: Exchange): void;
   /** Has the last word on whether the answer may go to the client. */
   gate?: AnswerGate | undefined;
   /** The first content is on its way to the client, or the whole answer is here. */
@@ -57,9 +61,10 @@ export async function sendToWorker(
 ): Promise<void> {
   const request = upstreamRequest(prepared, instance, options.body, options.resendIfStale);
   if (prepared.request.stream) return relayStream(context, prepared, request, options);
-  const answer = await fetchWhole(context.pool, request, RESPONSE_LIMIT_BYTES, (exchange) =>
-    prepared.link.attach(exchange),
-  );
+  const answer = await fetchWhole(context.pool, request, RESPONSE_LIMIT_BYTES, (exchange) => {
+    options.onExchange?.(exchange);
+    prepared.link.attach(exchange);
+  });
   // One check serves for both: nothing has gone out.
   await options.gate?.beforeFirst();
   if (prepared.link.gone || prepared.link.cut) throw new UpstreamFailure('aborted', 'the request was given up');
@@ -74,6 +79,25 @@ export function acceptWhole(answer: WholeResponse): Buffer {
     if (failure !== undefined) throw new UpstreamFailure('failed', `the worker reported ${failure}`);
   }
   return answer.body;
+}
+
+/** Sends an answer that one worker has given whole, as a stream where the client asked for one. */
+export function replyComplete(prepared: PreparedRequest, answer: Buffer, headers: Record<string, string>): void {
+  note(prepared, readUsage(answer));
+  prepared.record.firstTokenMs = performance.now();
+  if (!prepared.request.stream) {
+    prepared.response.writeHead(200, {
+      ...headers,
+      'content-type': 'application/json',
+      'content-length': answer.length,
+    });
+    prepared.response.end(answer);
+    return;
+  }
+  const client = new ClientStream(prepared.response, () => {});
+  client.open(headers);
+  client.write(frame(streamOfWhole(answer, prepared.request)));
+  client.end();
 }
 
 function replyWhole(prepared: PreparedRequest, answer: WholeResponse, options: SendOptions): void {
@@ -161,11 +185,12 @@ function relayStream(
           throw failure;
         }),
     });
+    options.onExchange?.(exchange);
     prepared.link.attach(exchange);
   });
 }
 
-function refuseStatus(head: ResponseHead, body: Buffer): void {
+export function refuseStatus(head: ResponseHead, body: Buffer): void {
   const { status } = head;
   if (status >= 400 && status < 500) {
     throw new WorkerReply(status, head.headers.get('content-type') ?? 'application/json', body);

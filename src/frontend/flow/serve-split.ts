@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { DynamoError } from '../../base/errors.ts';
-import { decodeLegBody, leaseAllowsDecode } from '../../engines/vllm/kv-transfer.ts';
+import type { TwoLegDialect } from '../../engines/kv-transfer-dialect.ts';
+import { leaseAllowsDecode } from '../../engines/vllm/kv-transfer.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import { askForBaselines, TransferWatch } from '../transfer/transfer-watch.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
@@ -9,7 +10,7 @@ import { pickWorker, type Tried } from './pick-worker.ts';
 import { type FinishedPrefill, runPrefillLeg } from './prefill-leg.ts';
 import type { PreparedRequest } from './prepared-request.ts';
 import { MAX_TRIES, nobodyLeft, noteFailure } from './retry.ts';
-import { sendToWorker } from './send-to-worker.ts';
+import { replyComplete, sendToWorker } from './send-to-worker.ts';
 import { serveWhole } from './serve-whole.ts';
 
 /**
@@ -17,7 +18,11 @@ import { serveWhole } from './serve-whole.ts';
  * parameters serve once, so whatever goes wrong with leg 2 starts again at leg 1. When no prefill worker delivers, the
  * decode worker does it all if that is allowed, and says so.
  */
-export async function serveSplit(context: FrontendContext, prepared: PreparedRequest): Promise<void> {
+export async function serveSplit(
+  context: FrontendContext,
+  prepared: PreparedRequest,
+  dialect: TwoLegDialect,
+): Promise<void> {
   const triedPrefill: Tried = new Map();
   const triedDecode: Tried = new Map();
   let last: UpstreamFailure | undefined;
@@ -25,7 +30,7 @@ export async function serveSplit(context: FrontendContext, prepared: PreparedReq
     askForBaselines(context, decodeWorkers(context, prepared.model));
     let prefill: FinishedPrefill;
     try {
-      prefill = await runPrefillLeg(context, prepared, triedPrefill);
+      prefill = await runPrefillLeg(context, prepared, dialect, triedPrefill);
     } catch (error) {
       const reason = fallbackReason(error);
       if (reason === undefined || prepared.link.gone || prepared.link.cut) throw error;
@@ -35,7 +40,9 @@ export async function serveSplit(context: FrontendContext, prepared: PreparedReq
       return serveWhole(context, prepared, 'decode', reason);
     }
     try {
-      const done = await runDecodeLeg(context, prepared, prefill, triedDecode);
+      if (prefill.handOver === undefined) return replyFromPrefill(prepared, prefill);
+      const leg2 = dialect.decodeBody(prepared.body, prefill.handOver);
+      const done = await runDecodeLeg(context, prepared, prefill, { dialect, body: leg2 }, triedDecode);
       if (done === 'served') return;
       last = done;
       // Unless the decode worker is simply gone, the prefill worker may be what failed: try another one first.
@@ -52,6 +59,7 @@ async function runDecodeLeg(
   context: FrontendContext,
   prepared: PreparedRequest,
   prefill: FinishedPrefill,
+  leg2: { dialect: TwoLegDialect; body: Buffer },
   tried: Tried,
 ): Promise<'served' | UpstreamFailure> {
   const picked = pickWorker(context, prepared, 'decode', {
@@ -65,22 +73,27 @@ async function runDecodeLeg(
   record.worker = picked.instance.record.name;
   record.prefillWorker = prefill.picked.instance.record.name;
   try {
-    if (!leaseAllowsDecode(performance.now() - prefill.finishedMs, context.options.kvLeaseMs)) {
+    if (
+      leg2.dialect.hasLease &&
+      !leaseAllowsDecode(performance.now() - prefill.finishedMs, context.options.kvLeaseMs)
+    ) {
       throw new UpstreamFailure('failed', 'the lease of the prefilled KV cache is nearly over');
     }
-    using watch = await TransferWatch.begin(
-      context,
-      {
-        requestId: record.id,
-        model: prepared.model.name,
-        startedMs: prefill.startedMs,
-        prefilledMs: prefill.finishedMs,
-      },
-      prefill.picked.instance,
-      picked.instance,
-    );
+    using watch = leg2.dialect.hasLease
+      ? await TransferWatch.begin(
+          context,
+          {
+            requestId: record.id,
+            model: prepared.model.name,
+            startedMs: prefill.startedMs,
+            prefilledMs: prefill.finishedMs,
+          },
+          prefill.picked.instance,
+          picked.instance,
+        )
+      : undefined;
     await sendToWorker(context, prepared, picked.instance, {
-      body: decodeLegBody(prepared.body, prefill.params),
+      body: leg2.body,
       responseHeaders: {
         'x-request-id': record.id,
         'x-dynamo-prefill-worker': record.prefillWorker,
@@ -101,6 +114,13 @@ async function runDecodeLeg(
   } finally {
     picked.release();
   }
+}
+
+/** Generation ended with the first token, which leg 1 has made. */
+function replyFromPrefill(prepared: PreparedRequest, { picked, answer }: FinishedPrefill): void {
+  const name = picked.instance.record.name;
+  prepared.record.prefillWorker = name;
+  replyComplete(prepared, answer, { 'x-request-id': prepared.record.id, 'x-dynamo-prefill-worker': name });
 }
 
 /** Why prefill did not happen, as a short word; undefined when the client's request itself is the reason. */

@@ -5,8 +5,9 @@ import {
   kvTransferParamsOf,
   leaseAllowsDecode,
   prefillLegBody,
-  splitObstacle,
 } from '../../../../src/engines/vllm/kv-transfer.ts';
+import { VLLM_FIELDS } from '../../../../src/engines/vllm/kv-transfer-fields.ts';
+import { splitObstacleIn } from '../../../../src/openai/leg-fields.ts';
 
 const PARAMS =
   '{"do_remote_prefill": true,"do_remote_decode":false,"remote_block_ids":[[1,2],[18446744073709551615]],"remote_engine_id":"e\\"}","remote_request_id":"cmpl-x-0-1","unknown":{"z":1,"a":2},"f":1.0}';
@@ -102,7 +103,7 @@ describe('kvTransferParamsOf and decodeLegBody', () => {
   });
 });
 
-describe('splitObstacle', () => {
+describe('what cannot be split', () => {
   it.each([
     [{ n: 2 }, 'n'],
     [{ n: '3' }, 'n'],
@@ -116,7 +117,7 @@ describe('splitObstacle', () => {
     [{ n: 1, best_of: null, prompt: [1, 2], echo: true, logprobs: null, max_tokens: 1 }, undefined],
     [{ messages: [], logprobs: true, n: null }, undefined],
   ])('says of %j: %s', (request, obstacle) => {
-    expect(splitObstacle(request)).toBe(obstacle);
+    expect(splitObstacleIn(VLLM_FIELDS, request)).toBe(obstacle);
   });
 });
 
