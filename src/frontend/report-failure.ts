@@ -60,5 +60,6 @@ function asClientError(error: unknown, cut: boolean): unknown {
   if (cut) return new DynamoError('SHUTTING_DOWN', 'this frontend is shutting down');
   if (!(error instanceof UpstreamFailure)) return error;
   if (error.reason === 'timeout') return new DynamoError('UPSTREAM_TIMEOUT', 'the worker did not answer in time');
+  if (error.reason === 'unavailable') return new DynamoError('NO_INSTANCES', 'the workers are not ready for requests');
   return new DynamoError('UPSTREAM_ERROR', `the worker failed the request (${error.reason})`, { cause: error });
 }

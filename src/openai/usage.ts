@@ -1,4 +1,4 @@
-import { findMember, objectMembers, spliceBytes } from './json-members.ts';
+import { findMember, type JsonMember, objectMembers, spliceBytes } from './json-members.ts';
 
 /** Token counts of a response, as far as they are reported. */
 export interface Usage {
@@ -8,9 +8,13 @@ export interface Usage {
   cachedTokens: number | null;
 }
 
-/** Reads the top-level `usage` of a response body or of one stream chunk; undefined when it has none. */
+/**
+ * Reads the top-level `usage` of a response body or of one stream chunk; undefined when it has none.
+ * llama.cpp tells of cached tokens in `timings.cache_n`, which counts where the usage itself says nothing.
+ */
 export function readUsage(json: Buffer): Usage | undefined {
-  const found = usageMember(json);
+  const members = objectMembers(json);
+  const found = usageAmong(json, members);
   if (found === undefined) return undefined;
   let usage: Record<string, unknown>;
   try {
@@ -24,7 +28,7 @@ export function readUsage(json: Buffer): Usage | undefined {
   return {
     promptTokens: asCount(usage['prompt_tokens']) ?? 0,
     completionTokens: asCount(usage['completion_tokens']) ?? 0,
-    cachedTokens: asCount(cached),
+    cachedTokens: asCount(cached) ?? timedCacheTokens(json, members ?? []),
   };
 }
 
@@ -33,7 +37,7 @@ export function readUsage(json: Buffer): Usage | undefined {
  * Returned unchanged when it has no usage object.
  */
 export function withCachedTokens(json: Buffer, cached: number): Buffer {
-  const usage = usageMember(json);
+  const usage = usageAmong(json);
   if (usage === undefined) return json;
   const members = objectMembers(json, usage.valueStart, usage.valueEnd) ?? [];
   const details = findMember(members, 'prompt_tokens_details');
@@ -52,8 +56,14 @@ export function withCachedTokens(json: Buffer, cached: number): Buffer {
   return spliceBytes(json, details.valueEnd - 1, details.valueEnd - 1, `${comma}"cached_tokens":${cached}`);
 }
 
-function usageMember(json: Buffer) {
-  const members = objectMembers(json);
+function timedCacheTokens(json: Buffer, members: readonly JsonMember[]): number | null {
+  const timings = findMember(members, 'timings');
+  const inner = timings && objectMembers(json, timings.valueStart, timings.valueEnd);
+  const cached = inner && findMember(inner, 'cache_n');
+  return cached ? asCount(Number(json.toString('latin1', cached.valueStart, cached.valueEnd))) : null;
+}
+
+function usageAmong(json: Buffer, members = objectMembers(json)): JsonMember | undefined {
   const usage = members && findMember(members, 'usage');
   return usage && json[usage.valueStart] === 0x7b ? usage : undefined;
 }

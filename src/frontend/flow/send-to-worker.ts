@@ -195,6 +195,7 @@ export function refuseStatus(head: ResponseHead, body: Buffer): void {
   if (status >= 400 && status < 500) {
     throw new WorkerReply(status, head.headers.get('content-type') ?? 'application/json', body);
   }
+  if (status === 503) throw new UpstreamFailure('unavailable', 'the worker answered 503: it loads, or stops');
   if (status !== 200) throw new UpstreamFailure('status', `the worker answered ${status}`);
 }
 

@@ -8,6 +8,8 @@ export type FailureReason =
   | 'protocol'
   /** The worker answered with a 5xx status. */
   | 'status'
+  /** The worker answered 503: it loads, or stops. */
+  | 'unavailable'
   /** The worker answered 200 and then reported an error or an abort. */
   | 'failed'
   /** The frontend gave the request up, because the client went away or time is over. */
