@@ -3,6 +3,7 @@ import { DynamoError } from '../base/errors.ts';
 import { RequestFieldError } from '../openai/completion-request.ts';
 import { errorBody, errorStatus } from '../openai/error-body.ts';
 import { dataEvent } from '../openai/sse-events.ts';
+import { inErrorEnvelope } from '../openai/worker-error.ts';
 import type { ClientLink } from './client-link.ts';
 import { WorkerReply } from './flow/worker-reply.ts';
 import type { FrontendContext } from './frontend-context.ts';
@@ -34,12 +35,13 @@ export function reportFailure(
     record.outcome = 'rejected';
     record.status = error.status;
     record.errorType = 'worker_rejected';
+    const body = inErrorEnvelope(error.body);
     response.writeHead(error.status, {
       'content-type': error.contentType,
-      'content-length': error.body.length,
+      'content-length': body.length,
       'x-request-id': record.id,
     });
-    response.end(error.body);
+    response.end(body);
     return;
   }
   const shown = asClientError(error, link.cut);
