@@ -207,12 +207,22 @@ class Agent {
     if (epoch < this.#epoch) {
       throw new DynamoError('SUPERSEDED', `epoch ${epoch} is over: this agent has seen ${this.#epoch}`);
     }
-    if (epoch > this.#epoch) writeFileAtomic(this.#paths.epoch, JSON.stringify(epoch));
+    if (epoch > this.#epoch) this.#rememberEpoch(epoch);
     this.#epoch = epoch;
     if (this.#controller && this.#controller !== peer) this.#controller.close();
     this.#controller = peer;
     this.#lease.renew();
     this.#inDoubt = false;
+  }
+
+  /** On a full disk it is remembered until this agent ends: a deployment must be stoppable without a free byte. */
+  #rememberEpoch(epoch: number): void {
+    try {
+      writeFileAtomic(this.#paths.epoch, JSON.stringify(epoch));
+    } catch (error) {
+      if (!(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
+      this.#events.write('epoch', error.message);
+    }
   }
 
   async #settle(generation: number): Promise<void> {

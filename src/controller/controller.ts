@@ -92,8 +92,7 @@ class Controller {
     let server: net.Server | undefined;
     try {
       this.#epoch = Number(readJsonFile(this.#paths.epoch) ?? 0) + 1;
-      writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
-      writeControllerIdentity(this.#options.dir);
+      this.#writeOwnFiles();
       this.#links = new AgentLinks({
         deployment: this.#options.deployment,
         dir: this.#options.dir,
@@ -122,6 +121,18 @@ class Controller {
       this.#links?.close();
       await this.#discovery?.[Symbol.asyncDispose]();
       this.#lock.release();
+    }
+  }
+
+  /** Whoever comes to stop something must be able to on a full disk: the epoch then lives in memory, here and in the agents. */
+  #writeOwnFiles(): void {
+    try {
+      writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
+      writeControllerIdentity(this.#options.dir);
+    } catch (error) {
+      const isStart = this.#options.request !== undefined;
+      if (isStart || !(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
+      this.#events.write('epoch', error.message);
     }
   }
 
@@ -221,8 +232,8 @@ class Controller {
   }
 
   async #adopt(): Promise<void> {
-    const { plan, generation } = this.#current;
-    this.#setPhase('committed');
+    const { plan, generation, phase } = this.#current;
+    if (phase !== 'stopping') this.#setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
     this.#links.make(plan.hosts);
     this.#attend();

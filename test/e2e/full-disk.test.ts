@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DeploymentSnapshot } from '../../src/deployment/snapshot.ts';
 import { processesWithEnv } from '../../src/supervise/identity.ts';
 import { ask } from '../helpers/deployment-sandbox.ts';
 import { type CliResult, runCli } from '../helpers/run-cli.ts';
@@ -74,12 +75,21 @@ describe.skipIf(!canMount)('a full disk', () => {
     await waitFor('nothing to be left', () => left().length === 0);
   });
 
+  it('while it runs unattended: stop leaves nothing', async () => {
+    expect((await run(...serve)).code).toBe(0);
+    const { controller, agents } = JSON.parse((await run('status', '--json')).stdout) as DeploymentSnapshot;
+    process.kill(controller!.pid, 'SIGKILL');
+    process.kill(agents[0]!.pid!, 'SIGKILL');
+    fill();
+    const stopped = await run('stop', 'quickstart');
+    expect(stopped.stderr).toBe('');
+    expect(stopped.code).toBe(0);
+    await waitFor('nothing to be left', () => left().length === 0);
+  });
+
   it('while it serves, a worker killed: it comes back once there is room', async () => {
     expect((await run(...serve)).code).toBe(0);
-    const status = async () =>
-      JSON.parse(
-        (await run('status', 'quickstart', '--json')).stdout,
-      ) as import('../../src/deployment/snapshot.ts').DeploymentSnapshot;
+    const status = async () => JSON.parse((await run('status', 'quickstart', '--json')).stdout) as DeploymentSnapshot;
     const before = await status();
     const victim = before.processes.find((entry) => entry.name === 'decode-0')!;
     fill();
