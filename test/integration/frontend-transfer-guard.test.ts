@@ -163,6 +163,18 @@ describe('a failed transfer of a hybrid-KV model, which vLLM answers with 200 an
     expect(decode3.readings).toBe(3);
   });
 
+  it('knows hybrid models by name where their records do not say', async () => {
+    const prefill = await startScriptedWorker(prefillScript);
+    const decode = await startScriptedWorker(decodeScript);
+    await using harness = await split(
+      { 'prefill-0': prefill, 'decode-0': decode },
+      {},
+      { model: 'openai/gpt-oss-120b' },
+    );
+    expect((await harness.post({ model: 'openai/gpt-oss-120b' })).status).toBe(200);
+    expect(decode.readings).toBeGreaterThan(0);
+  });
+
   it('shares readings among requests that run at once', async () => {
     const prefill = await startScriptedWorker(prefillScript);
     const decode = await startScriptedWorker(decodeScript);

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { isHybrid } from '../../engines/model-family.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import type { KnownInstance } from '../instances/instance-table.ts';
 import type { AnswerGate } from '../relay/gated-output.ts';
@@ -152,7 +153,9 @@ export function askForBaselines(context: FrontendContext, decodes: readonly Know
 }
 
 /** Whether every answer of a decode worker is checked against its count of failed transfers. */
-function isGuarded({ options }: FrontendContext, decode: KnownInstance): boolean {
-  if (decode.record.kvTransfer !== 'vllm-nixl' || options.kvTransferGuard === 'off') return false;
-  return options.kvTransferGuard === 'always' || decode.record.hybridKv === true;
+function isGuarded({ options }: FrontendContext, { record }: KnownInstance): boolean {
+  if (record.kvTransfer !== 'vllm-nixl' || options.kvTransferGuard === 'off') return false;
+  if (options.kvTransferGuard === 'always') return true;
+  // Where the record does not say, the name the model is served under may.
+  return record.hybridKv ?? (record.engine === 'vllm' && record.model !== null && isHybrid(record.model));
 }
