@@ -1,0 +1,86 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { packageRoot } from '../../src/base/package-root.ts';
+import { waitFor } from './until.ts';
+
+export const hasTmux: boolean = spawnSync('tmux', ['-V']).status === 0;
+
+const dynamo = path.join(packageRoot, 'bin', 'dynamo');
+
+/** A real terminal of a given size that runs one dynamo command: keys go in, what a user would see comes out. */
+export class TmuxTerminal {
+  readonly #server = `dynamo-test-${randomBytes(4).toString('hex')}`;
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv, size: { columns: number; rows: number }) {
+    const command = `${[dynamo, ...args].map(quote).join(' ')}; echo "EXIT=$?"; exec sleep 600`;
+    const settings = Object.entries({ LC_ALL: 'C.UTF-8', ...env }).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
+    const cells = ['-x', String(size.columns), '-y', String(size.rows)];
+    this.#tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'it', ...cells, ...settings, command);
+    // A finished line mode must still be there to be read.
+    this.#tmux('set-option', '-g', 'remain-on-exit', 'on');
+  }
+
+  /** What is on the screen now, without blanks at line ends. */
+  screen(): string {
+    return this.#tmux('capture-pane', '-p', '-t', 'it').replaceAll(/ +$/gm, '');
+  }
+
+  /** Also what has scrolled away. */
+  everything(): string {
+    return this.#tmux('capture-pane', '-p', '-J', '-S', '-', '-t', 'it').replaceAll(/ +$/gm, '');
+  }
+
+  /** tmux's names of keys (`Down`, `C-c`, `Escape`) or text. */
+  press(...keys: string[]): void {
+    this.#tmux('send-keys', '-t', 'it', ...keys);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#tmux('resize-window', '-t', 'it', '-x', String(columns), '-y', String(rows));
+  }
+
+  /** Waits until the screen matches; fails with the screen, at once when the command has ended without. */
+  async shows(pattern: RegExp, deadlineMs = 30_000): Promise<string> {
+    let last = '';
+    const seen = await waitFor(
+      `${pattern} on the screen`,
+      () => {
+        last = this.screen();
+        if (pattern.test(last)) return 'yes';
+        return /^EXIT=/m.test(last) ? 'ended' : undefined;
+      },
+      deadlineMs,
+    ).catch((error: Error) => error.message);
+    if (seen !== 'yes') throw new Error(`no ${pattern}: ${seen}\n${last}`);
+    return last;
+  }
+
+  /** Waits for the end of the command; its exit status. */
+  async exitStatus(): Promise<number> {
+    const text = await waitFor('the command to end', () => /EXIT=(\d+)/.exec(this.everything()) ?? undefined, 60_000);
+    return Number(text[1]);
+  }
+
+  /** Process id of the command, a child of the terminal's shell. */
+  commandPid(): number {
+    const shell = this.#tmux('display-message', '-p', '-t', 'it', '#{pane_pid}').trim();
+    return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim().split(' ')[0]);
+  }
+
+  /** Closes the terminal under whatever runs in it. */
+  hangUp(): void {
+    spawnSync('tmux', ['-L', this.#server, 'kill-server']);
+  }
+
+  [Symbol.dispose](): void {
+    this.hangUp();
+  }
+
+  #tmux(...args: string[]): string {
+    return execFileSync('tmux', ['-L', this.#server, ...args], { encoding: 'utf8' });
+  }
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
