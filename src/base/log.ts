@@ -2,7 +2,7 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
-/** Lines kept while they cannot be written; older ones are dropped. */
+/** Lines kept while they cannot be written; what comes after is dropped. */
 const KEPT_BYTES = 1024 * 1024;
 
 /**
