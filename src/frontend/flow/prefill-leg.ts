@@ -5,7 +5,7 @@ import { readUsage } from '../../openai/usage.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import { fetchWhole } from '../upstream/fetch-whole.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
-import { hasPartner } from './pairs.ts';
+import { partnerTest } from './pairs.ts';
 import { type PickedWorker, pickWorker, type Tried } from './pick-worker.ts';
 import type { PreparedRequest } from './prepared-request.ts';
 import { MAX_TRIES, nobodyLeft, noteFailure } from './retry.ts';
@@ -42,7 +42,7 @@ export async function runPrefillLeg(
       tried,
       pinned: prepared.pins.prefill,
       retrySame: tries === 0,
-      allows: (instance) => hasPartner(context, prepared, instance),
+      allows: partnerTest(context, prepared.model),
     });
     if (picked === undefined) break;
     let isKept = false;

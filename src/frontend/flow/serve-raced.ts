@@ -4,7 +4,7 @@ import type { Meeting, RacedDialect } from '../../engines/kv-transfer-dialect.ts
 import { roomOf } from '../../engines/sglang/kv-transfer.ts';
 import { isPromptList } from '../../openai/leg-fields.ts';
 import type { FrontendContext } from '../frontend-context.ts';
-import { hasPartner, mayServeTogether } from './pairs.ts';
+import { mayServeTogether, partnerTest } from './pairs.ts';
 import { type PickedWorker, pickWorker, type Tried } from './pick-worker.ts';
 import type { PreparedRequest } from './prepared-request.ts';
 import { raceLegs } from './race-legs.ts';
@@ -22,11 +22,12 @@ export async function serveRaced(
   const triedPrefill: Tried = new Map();
   const triedDecode: Tried = new Map();
   for (let round = 0; round < MAX_TRIES; round += 1) {
+    const hasPartner = partnerTest(context, prepared.model);
     const prefill = pickWorker(context, prepared, 'prefill', {
       tried: triedPrefill,
       pinned: prepared.pins.prefill,
       retrySame: true,
-      allows: (instance) => instance.record.bootstrap != null && hasPartner(context, prepared, instance),
+      allows: (instance) => instance.record.bootstrap != null && hasPartner(instance),
     });
     if (prefill === undefined) throw noPrefill(prepared, triedPrefill);
     let decode: PickedWorker | undefined;
