@@ -13,7 +13,9 @@ import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.
 import { killRun } from '../supervise/shim-process.ts';
 import type { AgentJournal } from './agent-journal.ts';
 import { checkInstalledFlags } from './check-flags.ts';
+import { ExternalProcess } from './external-process.ts';
 import { PairProver } from './pair-prover.ts';
+import type { GangProcess } from './process-context.ts';
 import { Publication } from './publication.ts';
 import { Reservations, resolveEnvValue } from './reservations.ts';
 import { SupervisedProcess } from './supervised-process.ts';
@@ -35,7 +37,7 @@ const FRONTEND_SERVES_MS = 30_000;
  */
 export class Gang {
   readonly #context: GangContext;
-  readonly #processes = new Map<string, SupervisedProcess>();
+  readonly #processes = new Map<string, GangProcess>();
   readonly #reservations: Reservations;
   readonly #publication: Publication;
   readonly #prover: PairProver;
@@ -247,9 +249,10 @@ export class Gang {
 
   #add(spec: ProcessSpec): void {
     const context = this.#context;
+    const Process = spec.external ? ExternalProcess : SupervisedProcess;
     this.#processes.set(
       spec.name,
-      new SupervisedProcess(spec, {
+      new Process(spec, {
         paths: context.paths,
         journal: context.journal,
         events: context.events,
@@ -269,7 +272,7 @@ export class Gang {
   }
 
   /** After the commit a worker is published again once its pairs have moved blocks; one that was published before merely returns. */
-  async #onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void> {
+  async #onReady(process: GangProcess, signal: AbortSignal): Promise<void> {
     if (this.phase !== 'committed') return;
     const { spec, generation } = process;
     if (
@@ -331,7 +334,7 @@ export class Gang {
       throw new DynamoError('START_LOST', `the part of ${this.#context.deployment} on this host was undone`);
   }
 
-  #process(name: string): SupervisedProcess {
+  #process(name: string): GangProcess {
     const found = this.#processes.get(name);
     if (!found)
       throw new DynamoError('START_LOST', `this agent has no process ${name}: its part of the start was undone`);

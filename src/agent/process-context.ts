@@ -1,8 +1,32 @@
+import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import type { AgentPaths } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
-import type { AgentJournal } from './agent-journal.ts';
-import type { SupervisedProcess } from './supervised-process.ts';
+import type { AgentJournal, JournalProcess } from './agent-journal.ts';
+
+/** What a gang asks of its processes: of those an agent runs and of those it only looks at. */
+export interface GangProcess {
+  readonly spec: ProcessSpec;
+  readonly state: ProcessState;
+  readonly generation: number;
+  readonly running: boolean;
+  /** What must be in the journal before `spawn`; undefined while an incarnation is alive. */
+  nextIncarnation(): Partial<JournalProcess> | undefined;
+  spawn(): Promise<void>;
+  launch(): void;
+  /** Takes up what an earlier agent left. */
+  adopt(): Promise<void>;
+  /** The gang is committed. */
+  settled(): void;
+  /** Resolves when ready; rejects with the reason it never will be. */
+  whenReady(): Promise<void>;
+  /** Says what it is waiting for, beyond its own checks. */
+  waitFor(what: string): void;
+  markDraining(what: string): void;
+  stop(killAfterMs: number): Promise<void>;
+  startAgain(): Promise<void>;
+  snapshot(): ProcessSnapshot;
+}
 
 /** What a supervised process needs from its agent. */
 export interface ProcessContext {
@@ -19,8 +43,8 @@ export interface ProcessContext {
   /** Environment of the engine, without the run id. */
   environment(spec: ProcessSpec): NodeJS.ProcessEnv;
   /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */
-  onReady(process: SupervisedProcess, signal: AbortSignal): Promise<void>;
+  onReady(process: GangProcess, signal: AbortSignal): Promise<void>;
   /** It ended unasked: withdraw it. */
-  onGone(process: SupervisedProcess): void;
+  onGone(process: GangProcess): void;
   changed(): void;
 }

@@ -34,6 +34,7 @@ export class Publication {
       engine: spec.engine,
       url: spec.url,
       kvTransfer: spec.kvTransfer,
+      ...bootstrapOf(spec),
       ...(await readInstanceFacts(spec, signal)),
     };
     const lease = await this.#discovery.register(instance, { signal: this.#signal });
@@ -121,4 +122,11 @@ export class Publication {
       this.#events.write('discovery', messageOf(error), name);
     }
   }
+}
+
+/** Where a prefill worker's peers meet it, if it has a server for that. */
+function bootstrapOf({ ports, url }: ProcessSpec): Pick<Instance, 'bootstrap'> {
+  const port = ports['bootstrap'];
+  if (port === undefined) return {};
+  return { bootstrap: { host: new URL(url).hostname.replace(/^\[|\]$/g, ''), port } };
 }

@@ -54,7 +54,7 @@ export class Reservations {
   }
 
   #checkCommands(specs: readonly ProcessSpec[]): void {
-    const missing = specs.filter((spec) => !isExecutable(spec.argv[0] ?? ''));
+    const missing = specs.filter((spec) => !spec.external && !isExecutable(spec.argv[0] ?? ''));
     if (missing.length === 0) return;
     const names = [...new Set(missing.map((spec) => spec.argv[0] ?? '(empty)'))];
     const hint = missing.find((spec) => spec.installHint)?.installHint;

@@ -14,7 +14,7 @@ import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.t
 import type { JournalProcess } from './agent-journal.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
-import type { ProcessContext } from './process-context.ts';
+import type { GangProcess, ProcessContext } from './process-context.ts';
 import { awaitReadiness } from './readiness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
@@ -30,7 +30,7 @@ const SWEEP_MS = 2_000;
  *
  * Before the gang is committed nothing is restarted: a failure ends the start.
  */
-export class SupervisedProcess {
+export class SupervisedProcess implements GangProcess {
   readonly spec: ProcessSpec;
   readonly #context: ProcessContext;
   #state: ProcessState = 'pending';

@@ -52,6 +52,8 @@ export interface EngineCapabilities {
   disaggregation: boolean;
   /** It can use GPUs; GPUs given to one that cannot are left free. */
   gpus: boolean;
+  /** Somebody else runs it; dynamo only looks at it and sends it requests. */
+  external: boolean;
   /** Several of its workers can live on one GPU. */
   sharesGpu: boolean;
   /** A worker goes on when a peer of it was restarted; otherwise the two sides of a pair must restart together. */
@@ -108,6 +110,11 @@ export interface WorkerSettings {
   env: Record<string, EnvValue>;
   /** Undefined: the recipe does not say. */
   gpus: number | undefined;
+  replicas: number;
+  /** HTTP port that the recipe writes down. */
+  port: number | undefined;
+  /** Where a server is that somebody else runs. */
+  url: string | null;
   /** What to run in place of the engine's usual program. */
   command: readonly string[] | null;
   kvTransfer: KvTransferRecipe;

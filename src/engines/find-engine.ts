@@ -2,6 +2,7 @@ import type { EngineName } from '../recipe/schema.ts';
 import type { Engine } from './engine.ts';
 import { llamacppEngine } from './llamacpp/llamacpp-engine.ts';
 import { mockerEngine } from './mocker/mocker-engine.ts';
+import { openaiEngine } from './openai/openai-engine.ts';
 import { sglangEngine } from './sglang/sglang-engine.ts';
 import { trtllmEngine } from './trtllm/trtllm-engine.ts';
 import { vllmEngine } from './vllm/vllm-engine.ts';
@@ -12,6 +13,7 @@ const ENGINES: Record<EngineName, Engine> = {
   sglang: sglangEngine,
   trtllm: trtllmEngine,
   llamacpp: llamacppEngine,
+  openai: openaiEngine,
 };
 
 /** The adapter of an engine. */

@@ -27,7 +27,7 @@ export function checkEngines(recipe: Recipe): EngineCheck {
 /** A group as its engine sees it. */
 export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): WorkerSettings {
   const { path, role, args, env, command, gpus } = group;
-  const { kvOffload, load, workersPerGpu } = group;
+  const { kvOffload, load, workersPerGpu, replicas, port, url = null } = group;
   const { servedModelName, kvTransfer, kvEvents } = model;
   return {
     path,
@@ -42,6 +42,9 @@ export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): Worker
     kvOffload,
     load,
     workersPerGpu,
+    replicas,
+    port,
+    url,
     gpus,
   };
 }
@@ -56,6 +59,12 @@ function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
   const settings = settingsOf(model, group);
   const { problems, warnings } = applyAllow(model, engine.check(settings));
   const extra: string[] = [];
+  if (group.url !== undefined && !engine.capabilities.external)
+    problems.push({
+      path: [...group.path, 'url'],
+      message: `${engine.name} workers are started by dynamo; \`url\` is for \`engine: openai\``,
+      atKey: true,
+    });
   if (!engine.capabilities.gpus && (group.gpus ?? 0) > 0)
     extra.push(`${group.role} workers run the ${engine.name}, which uses no GPU: \`gpus: ${group.gpus}\` is ignored`);
   if (group.role !== 'aggregated' && !engine.capabilities.disaggregation)

@@ -41,7 +41,10 @@ export interface ProcessSpec {
   model: string | null;
   /** Engine adapter; null for dynamo's own processes other than the mocker. */
   engine: string | null;
+  /** Empty when it is `external`. */
   argv: string[];
+  /** Somebody else runs it: it is probed and published, never started and never signalled. */
+  external?: boolean;
   env: Record<string, EnvValue>;
   cwd: string | null;
   /** By purpose: `http`, `sideChannel`, `kvEvents`. */

@@ -80,6 +80,7 @@ function isPeer(a: Draft, b: Draft): boolean {
 }
 
 function explainNoGpu({ engine, group }: Draft): string {
+  if (engine.capabilities.external) return 'no GPU of this deployment';
   if (!engine.capabilities.gpus) return 'no GPU: the simulated engine uses none';
   return group.gpus === 0 ? 'no GPU: the recipe says 0' : `no GPU: ${engine.name} takes none unless \`gpus\` says so`;
 }
@@ -130,7 +131,8 @@ function planWorker(
     ports,
     fixedPorts,
     gpus: context.gpus,
-    url: `http://${bracket(facts.address)}:${ports['http']}`,
+    url: settings.url ?? `http://${bracket(facts.address)}:${ports['http']}`,
+    ...(engine.capabilities.external ? { external: true } : {}),
     readiness: engine.readiness(settings),
     liveness: livenessOf(group.liveness, engine.defaults.liveness),
     startTimeoutMs,
@@ -141,7 +143,9 @@ function planWorker(
     ...(engine.command === null ? {} : { installHint: engine.command.installHint }),
     ...(launch.files === undefined ? {} : { files: launch.files }),
     reasons: [
-      `runs on ${facts.name}, the only host`,
+      engine.capabilities.external
+        ? `somebody else runs it: the agent on ${facts.name} looks at it and publishes it`
+        : `runs on ${facts.name}, the only host`,
       context.gpuReason,
       ...portReasons,
       ...launch.reasons,

@@ -46,13 +46,10 @@ function renderProcess(spec: ProcessSpec): string[] {
   if (spec.model !== null) put('model', spec.model);
   put('host', spec.host);
   put('gpus', spec.gpus.length === 0 ? 'none' : `number ${spec.gpus.join(', ')}`);
-  put(
-    'ports',
-    Object.entries(spec.ports)
-      .map(([purpose, port]) => describePort(spec, purpose, port))
-      .join(', '),
-  );
-  put('argv', maskArgv(spec.argv).map(quote).join(' '));
+  const ports = Object.entries(spec.ports).map(([purpose, port]) => describePort(spec, purpose, port));
+  if (ports.length > 0) put('ports', ports.join(', '));
+  if (spec.external) put('at', `${spec.url}, run by somebody else`);
+  else put('argv', maskArgv(spec.argv).map(quote).join(' '));
   for (const [name, value] of Object.entries(spec.env)) put('env', `${name}=${maskEnvValue(name, value)}`);
   for (const { name, content } of spec.files ?? []) put('file', `${name}: ${content.replaceAll(/\s+/g, ' ').trim()}`);
   put('ready', `${spec.readiness.map(describeCheck).join(', ')}; at most ${formatDuration(spec.startTimeoutMs)}`);

@@ -7,7 +7,7 @@ import { byteSize, duration, engineArgs, envMap, port } from './schema-values.ts
  * docs/recipe.md are all made from it. Durations come out in milliseconds, sizes in bytes.
  */
 
-export const ENGINE_NAMES = ['mocker', 'vllm', 'sglang', 'trtllm', 'llamacpp'] as const;
+export const ENGINE_NAMES = ['mocker', 'vllm', 'sglang', 'trtllm', 'llamacpp', 'openai'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export const ROUTER_MODES = ['kv', 'round-robin', 'random', 'least-loaded', 'power-of-two', 'direct'] as const;
@@ -15,7 +15,7 @@ export const ROUTER_MODES = ['kv', 'round-robin', 'random', 'least-loaded', 'pow
 const engine = z
   .enum(ENGINE_NAMES)
   .describe(
-    'What runs in the worker: `mocker` is the built-in simulated engine, `vllm` is `vllm serve`, `sglang` is `sglang serve`, `trtllm` is `trtllm-serve`, `llamacpp` is `llama-server`.',
+    'What runs in the worker: `mocker` is the built-in simulated engine, `vllm` is `vllm serve`, `sglang` is `sglang serve`, `trtllm` is `trtllm-serve`, `llamacpp` is `llama-server`, `openai` is any OpenAI-compatible server that somebody else runs.',
   );
 
 const restart = z
@@ -92,6 +92,11 @@ const workerGroup = z
     port: port
       .optional()
       .describe('HTTP port of the first replica; the others count up. Default: a free one from 8100 up.'),
+    url: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Where the server is that somebody else runs: `http://10.0.0.5:8000`. Only with `engine: openai`.'),
     args: engineArgs.prefault({}).describe("The engine's own long flags, without the dashes."),
     env: envMap.prefault({}).describe('Environment of the worker, on top of what dynamo sets.'),
     command: z

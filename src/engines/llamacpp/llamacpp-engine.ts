@@ -24,6 +24,7 @@ export const llamacppEngine: Engine = {
   capabilities: {
     disaggregation: false,
     gpus: true,
+    external: false,
     sharesGpu: false,
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,

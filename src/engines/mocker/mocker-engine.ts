@@ -31,6 +31,7 @@ export const mockerEngine: Engine = {
   capabilities: {
     disaggregation: true,
     gpus: false,
+    external: false,
     sharesGpu: false,
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,

@@ -32,6 +32,7 @@ export const sglangEngine: Engine = {
   capabilities: {
     disaggregation: true,
     gpus: true,
+    external: false,
     sharesGpu: false,
     // A pair with one replaced side reports ready and then hangs (sglang#33789, smg#2503).
     survivesPeerRestart: false,

@@ -24,6 +24,7 @@ export const trtllmEngine: Engine = {
   capabilities: {
     disaggregation: true,
     gpus: true,
+    external: false,
     sharesGpu: false,
     survivesPeerRestart: false,
     // One prompt and one answer a request.

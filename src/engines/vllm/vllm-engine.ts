@@ -42,6 +42,7 @@ export const vllmEngine: Engine = {
   capabilities: {
     disaggregation: true,
     gpus: true,
+    external: false,
     sharesGpu: true,
     // A decode worker was seen to take a restarted prefill worker's blocks after one failed try (0.32, UCX over TCP).
     survivesPeerRestart: true,

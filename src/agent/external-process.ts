@@ -1,0 +1,214 @@
+import { pause } from '../base/abort.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
+import { processLog } from '../deployment/state-dir.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { runCheck } from '../supervise/probes.ts';
+import type { JournalProcess } from './agent-journal.ts';
+import type { GangProcess, ProcessContext } from './process-context.ts';
+import { awaitReadiness } from './readiness.ts';
+
+/** Pause before a server that did not become ready is looked at again. */
+const RETRY_MS = 1_000;
+
+/**
+ * A server that somebody else runs: looked at and published like a worker, never started and never signalled.
+ *
+ *   pending ─▶ prepared ─▶ starting ─▶ ready ─▶ draining ─▶ exited
+ *                             ▲          │ it does not answer
+ *                             └──────────┘ withdrawn; published again, as the next generation, when it answers
+ *
+ * Before the gang is committed a server that does not become ready ends the start.
+ */
+export class ExternalProcess implements GangProcess {
+  readonly spec: ProcessSpec;
+  readonly #context: ProcessContext;
+  #state: ProcessState = 'pending';
+  #stateSince = performance.now();
+  #waitingFor: string | null = null;
+  #failure: DynamoError | undefined;
+  /** Ends what belongs to the current generation: readiness, liveness. */
+  #watch = new AbortController();
+  #watching = false;
+  #waiters: (() => void)[] = [];
+
+  constructor(spec: ProcessSpec, context: ProcessContext) {
+    this.spec = spec;
+    this.#context = context;
+    context.signal.addEventListener('abort', () => this.#watch.abort(), { once: true });
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  get generation(): number {
+    return this.#context.journal.process(this.spec.name).incarnation;
+  }
+
+  /** Whether it is being looked at: it runs on its own account anyway. */
+  get running(): boolean {
+    return this.#watching;
+  }
+
+  nextIncarnation(): Partial<JournalProcess> | undefined {
+    return this.#watching ? undefined : { incarnation: this.generation + 1 };
+  }
+
+  async spawn(): Promise<void> {
+    if (this.#watching) return;
+    this.#failure = undefined;
+    this.#watching = true;
+    this.#set('prepared', 'the start of its stage');
+  }
+
+  launch(): void {
+    if (this.#state === 'prepared') this.#begin('its first answer');
+  }
+
+  async adopt(): Promise<void> {
+    const { incarnation, wanted } = this.#context.journal.process(this.spec.name);
+    if (incarnation === 0 || !wanted) return;
+    this.#watching = true;
+    this.#begin('its answer, after the agent came back');
+  }
+
+  settled(): void {
+    const { wanted } = this.#context.journal.process(this.spec.name);
+    if (wanted && this.#state === 'failed') this.#again('it did not answer before the commit');
+  }
+
+  async whenReady(): Promise<void> {
+    while (this.#state !== 'ready') {
+      if (this.#failure) throw this.#failure;
+      if (this.#state === 'exited')
+        throw new DynamoError('EXITED_EARLY', `${this.spec.name} was let go before it was ready`);
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  waitFor(what: string): void {
+    this.#waitingFor = what;
+    this.#context.changed();
+  }
+
+  markDraining(what: string): void {
+    if (this.#state === 'ready') this.#set('draining', what);
+    else this.waitFor(what);
+  }
+
+  /** Lets go of it. The server itself is not ours to end. */
+  async stop(): Promise<void> {
+    this.#watch.abort();
+    this.#watching = false;
+    if (this.#state !== 'failed') this.#set('exited', null);
+  }
+
+  async startAgain(): Promise<void> {
+    if (this.#watching) return;
+    const next = { ...this.nextIncarnation(), wanted: true };
+    this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
+    await this.spawn();
+    this.launch();
+  }
+
+  snapshot(): ProcessSnapshot {
+    const entry = this.#context.journal.process(this.spec.name);
+    return {
+      name: this.spec.name,
+      role: this.spec.role,
+      host: this.spec.host,
+      state: this.#state,
+      waitingFor: this.#waitingFor,
+      pid: null,
+      generation: entry.incarnation,
+      restarts: entry.restarts,
+      url: this.spec.url,
+      ports: this.spec.ports,
+      gpus: this.spec.gpus,
+      lastExit: null,
+      inStateMs: Math.round(performance.now() - this.#stateSince),
+      logFile: processLog(this.#context.paths, this.spec.name),
+    };
+  }
+
+  #begin(what: string): void {
+    this.#watch = new AbortController();
+    this.#set('starting', what);
+    void this.#becomeReady(this.#watch.signal);
+  }
+
+  async #becomeReady(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await awaitReadiness(this.spec, {
+          lastLines: () => [],
+          onWaiting: (text) => this.waitFor(text),
+          signal,
+        });
+        await this.#context.onReady(this, signal);
+        signal.throwIfAborted();
+        break;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#context.events.write('not-ready', messageOf(error), this.spec.name);
+        if (!this.#context.mayRestart()) {
+          this.#failure =
+            error instanceof DynamoError ? error : new DynamoError('NOT_READY', messageOf(error), { cause: error });
+          this.#watching = false;
+          this.#set('failed', null);
+          return;
+        }
+        await pause(RETRY_MS, signal);
+        if (signal.aborted) return;
+      }
+    }
+    this.#set('ready', null);
+    void this.#watchLiveness(signal);
+  }
+
+  async #watchLiveness(signal: AbortSignal): Promise<void> {
+    const rule = this.spec.liveness;
+    if (!rule) return;
+    for (let misses = 0; !signal.aborted; ) {
+      await pause(rule.periodMs, signal);
+      if (signal.aborted || this.#state !== 'ready') return;
+      const result = await runCheck(rule.check, this.spec, rule.timeoutMs, signal);
+      if (signal.aborted) return;
+      misses = result.ok ? 0 : misses + 1;
+      if (misses < rule.failures) continue;
+      const what = `${misses} checks in a row failed: ${result.detail}`;
+      this.#context.events.write('liveness-lost', `${what}; withdrawing it until it answers`, this.spec.name);
+      this.#again(what);
+      return;
+    }
+  }
+
+  /** Withdrawn, and looked at anew as the next generation: what was withdrawn stays withdrawn. */
+  #again(why: string): void {
+    this.#watch.abort();
+    this.#context.onGone(this);
+    const { restarts } = this.#context.journal.process(this.spec.name);
+    try {
+      const change = { incarnation: this.generation + 1, restarts: restarts + 1 };
+      this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
+    } catch (error) {
+      this.#context.events.write('journal', messageOf(error), this.spec.name);
+    }
+    this.#failure = undefined;
+    this.#watching = true;
+    this.#begin(`its answer: ${why}`);
+  }
+
+  #set(state: ProcessState, waitingFor: string | null): void {
+    this.#waitingFor = waitingFor;
+    if (state !== this.#state) {
+      const waiting = waitingFor ? `, waiting for ${waitingFor}` : '';
+      this.#context.events.write('state', `${this.#state} → ${state}${waiting}`, this.spec.name);
+      this.#state = state;
+      this.#stateSince = performance.now();
+    }
+    for (const wake of this.#waiters.splice(0)) wake();
+    this.#context.changed();
+  }
+}
