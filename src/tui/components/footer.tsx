@@ -1,8 +1,9 @@
 import type { ViewState } from '../deployment-view.ts';
 import type { ScreenMode } from '../screen-mode.ts';
+import type { Span } from '../text/fit-spans.ts';
 import { canAct, isUp } from '../ui-facts.ts';
 import type { UiState } from '../ui-state.ts';
-import { Line, type Span } from './line.tsx';
+import { Line } from './line.tsx';
 
 export interface FooterProps {
   view: ViewState;

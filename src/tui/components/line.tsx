@@ -1,52 +1,33 @@
 import { Text } from 'ink';
-import { withGlyphs } from '../text/glyphs.ts';
-import { clip, displayWidth } from '../text/width.ts';
+import { fitSpans, type Span } from '../text/fit-spans.ts';
 import { type Tone, toneProps, useTheme } from '../theme.ts';
 
-export interface Span {
-  text: string;
+export interface LineProps {
+  spans: readonly Span[];
+  /** At the right end, as long as there is room. */
+  right?: readonly Span[];
+  /** Cells. */
+  width: number;
+  /** Of the whole row. */
   tone?: Tone;
 }
 
-/** One row of a screen, `width` cells wide: spans from the left, `right` at the right end as long as there is room. */
-export function Line({
-  spans,
-  right = [],
-  width,
-  tone,
-}: {
-  spans: readonly Span[];
-  right?: readonly Span[];
-  width: number;
-  tone?: Tone;
-}) {
+/** One row of a screen. */
+export function Line({ spans, right = [], width, tone }: LineProps) {
   const theme = useTheme();
-  const { ellipsis } = theme.glyphs;
-  const end = right.map((span) => ({ ...span, text: withGlyphs(span.text, theme.glyphs) }));
-  const tail = widthOf(end) + 1 < width ? end : [];
-  const room = width - (tail.length > 0 ? widthOf(tail) + 1 : 0);
-  const drawn: Span[] = [];
-  let used = 0;
-  for (const span of spans) {
-    const text = clip(withGlyphs(span.text, theme.glyphs), room - used, ellipsis);
-    used += displayWidth(text);
-    drawn.push({ ...span, text });
-    if (used >= room) break;
-  }
-  if (tail.length > 0 || tone === 'chosen')
-    drawn.push({ text: ' '.repeat(Math.max(0, width - used - widthOf(tail))) }, ...tail);
+  const drawn = fitSpans(spans, right, width, theme.glyphs, tone === 'chosen');
   return (
     <Text wrap="truncate-end" {...(tone ? toneProps(theme, tone) : {})}>
-      {drawn.length === 0
-        ? ' '
-        : drawn.map((span, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: spans have no identity of their own
-            <Text key={index} {...toneProps(theme, span.tone ?? 'plain')}>
-              {span.text}
-            </Text>
-          ))}
+      {drawn.length === 0 ? ' ' : drawn.map((span, index) => piece(span, index))}
     </Text>
   );
-}
 
-const widthOf = (spans: readonly Span[]) => spans.reduce((sum, span) => sum + displayWidth(span.text), 0);
+  function piece({ text, tone: own = 'plain' }: Span, index: number) {
+    if (own === 'plain') return text;
+    return (
+      <Text key={index} {...toneProps(theme, own)}>
+        {text}
+      </Text>
+    );
+  }
+}

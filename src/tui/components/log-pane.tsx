@@ -2,9 +2,10 @@ import { Box } from 'ink';
 import type { LogLine, ViewState } from '../deployment-view.ts';
 import { cutAt, filterLines, holds } from '../log-lines.ts';
 import { pageOf } from '../scroll.ts';
+import type { Span } from '../text/fit-spans.ts';
 import { fold } from '../text/log-text.ts';
 import type { UiState } from '../ui-state.ts';
-import { Line, type Span } from './line.tsx';
+import { Line } from './line.tsx';
 
 /** One process's output: the newest as it comes, or a page of it, with what was searched for marked. */
 export function LogPane({ view, ui, width, rows }: { view: ViewState; ui: UiState; width: number; rows: number }) {

@@ -6,10 +6,11 @@ import { type ProcessRow, processRows } from '../process-rows.ts';
 import { windowStart } from '../scroll.ts';
 import { processTone } from '../state-tone.ts';
 import { type ColumnSpec, fitColumns } from '../text/fit-columns.ts';
+import type { Span } from '../text/fit-spans.ts';
 import { formatAge, formatCount, formatShare } from '../text/format.ts';
 import { pad } from '../text/width.ts';
 import { type Tone, useTheme } from '../theme.ts';
-import { Line, type Span } from './line.tsx';
+import { Line } from './line.tsx';
 
 interface Column {
   title: string;

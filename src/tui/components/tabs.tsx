@@ -1,6 +1,7 @@
+import type { Span } from '../text/fit-spans.ts';
 import { useTheme } from '../theme.ts';
 import { PANES, type UiState } from '../ui-state.ts';
-import { Line, type Span } from './line.tsx';
+import { Line } from './line.tsx';
 
 const TITLES: Record<UiState['pane'], string> = {
   processes: 'Processes',

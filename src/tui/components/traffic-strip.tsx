@@ -1,9 +1,10 @@
 import { Box } from 'ink';
 import type { ViewState } from '../deployment-view.ts';
+import type { Span } from '../text/fit-spans.ts';
 import { sparkline } from '../text/sparkline.ts';
 import { useTheme } from '../theme.ts';
 import { latest, trafficSeries } from '../traffic-series.ts';
-import { Line, type Span } from './line.tsx';
+import { Line } from './line.tsx';
 import { SectionTitle } from './section-title.tsx';
 
 /** Six quantities in three rows under a title, for the first pane. */

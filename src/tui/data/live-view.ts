@@ -215,10 +215,12 @@ export class LiveView implements DeploymentView {
     while (!signal.aborted) {
       const { loads, traffic } = await this.#poll.round(this.#state.snapshot);
       if (signal.aborted) return;
-      this.#set({
+      // Drawn with the next tick: what changes all the time need not be drawn twice a second.
+      this.#state = {
+        ...this.#state,
         loads,
         ...(traffic ? { traffic: [...this.#state.traffic, traffic].slice(-TRAFFIC_POINTS) } : {}),
-      });
+      };
       if (this.#wantsDecisions) await this.#readDecisions();
       await pause(TRAFFIC_STEP_MS, signal);
     }
