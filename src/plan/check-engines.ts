@@ -77,16 +77,16 @@ function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
   return { problems, warnings: [...warnings, ...extra] };
 }
 
-/** Dialects that frontends speak so far: a worker with another one could only be waited for. */
-const FRONTEND_DIALECTS: readonly KvTransferDialect[] = ['vllm-nixl'];
+/** Dialects in which a start proves its pairs so far: a pair in another one would be admitted on trust. */
+const PROVABLE_DIALECTS: readonly KvTransferDialect[] = ['vllm-nixl'];
 
 function checkDialect(engine: Engine, settings: WorkerSettings): RecipeIssue[] {
   const dialect = engine.kvTransfer(settings);
-  if (dialect === null || FRONTEND_DIALECTS.includes(dialect)) return [];
+  if (dialect === null || PROVABLE_DIALECTS.includes(dialect)) return [];
   return [
     {
       path: settings.path,
-      message: `frontends do not yet speak ${dialect}, by which ${engine.name} workers hand requests over; use \`aggregated\` workers`,
+      message: `dynamo cannot prove yet that KV cache gets from one ${engine.name} worker to another (${dialect}); use \`aggregated\` workers`,
       atKey: true,
     },
   ];

@@ -34,6 +34,25 @@ Secrets are named, never written: \`env: { HF_TOKEN: { fromEnv: HF_TOKEN } }\`. 
 top that begin with \`x-\`: those are yours, for instance to hold YAML anchors.
 `;
 
+const ENGINES = `## Engines
+
+\`args\` are the engine's own long flags. Dynamo adds those that the deployment needs (\`dynamo plan\` shows them with reasons)
+and refuses them in a recipe. Before anything starts, all flags are compared with the help of the installed engine, which
+is asked once for each installation; unknown ones are errors with the nearest name.
+
+| Engine | Program | Prefill and decode | Notes |
+|---|---|---|---|
+| \`mocker\` | built in | yes | simulated, needs no GPU |
+| \`vllm\` | \`vllm serve\` | yes, NIXL | \`gpus: 0\` runs on the CPU |
+| \`sglang\` | \`sglang serve\` | planned, but its pairs cannot be proven yet: refused | page size 64 unless \`page-size\` says otherwise |
+| \`trtllm\` | \`trtllm-serve\` | as for \`sglang\` | \`extra-llm-api-options\` is a map; dynamo writes the file |
+| \`llamacpp\` | \`llama-server\` | no | on the CPU unless \`gpus\` says otherwise |
+| \`openai\` | none: \`url\` | no | a server that somebody else runs; plain HTTP, no key, API at /v1 |
+
+Settings that are known not to work together are refused, and those that fail only sometimes are warned of; both
+messages give a name, which \`allow: [name]\` accepts.
+`;
+
 const FACTS = `## Planning for another machine
 
 \`dynamo plan RECIPE --facts FILE\` plans for the machine that a JSON file describes:
@@ -64,6 +83,7 @@ export function recipeDocs(): string {
     INTRO,
     section('Top level', schema, schema),
     ...objects.map(([name, def]) => section(name, def, schema)),
+    ENGINES,
     '## Kinds of values\n',
     ...values.map(([name, def]) => `<a id="${name.toLowerCase()}"></a>**${name}**: ${def.description ?? ''}\n`),
     FACTS,

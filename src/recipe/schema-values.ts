@@ -58,7 +58,7 @@ export const engineArg = z
   .meta({
     id: 'EngineArg',
     description:
-      'Value of a flag. `true` gives the bare flag, `false` its `--no-` form, `null` leaves it out, a list gives several values, a map is passed as JSON.',
+      'Value of a flag. `true` gives the bare flag, `false` its `--no-` form (nothing for engines without such forms: sglang, trtllm), `null` leaves it out, a list gives several values, a map is passed as JSON.',
   });
 
 export const engineArgs = z

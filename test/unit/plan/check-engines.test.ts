@@ -9,11 +9,13 @@ ${rest}`;
 const gpus = recordedFacts('8xh100');
 
 describe('checkEngines', () => {
-  it('refuses a hand-over that frontends do not speak', async () => {
+  it('refuses a hand-over that a start cannot prove', async () => {
     const recipe = 'model: m\nengine: sglang\nworkers: { prefill: {}, decode: {} }\n';
     const found = await problemsOf(recipe);
     expect(found).toHaveLength(2);
-    expect(found[0]).toMatch(/frontends do not yet speak sglang-bootstrap, by which sglang workers hand requests over/);
+    expect(found[0]).toMatch(
+      /cannot prove yet that KV cache gets from one sglang worker to another \(sglang-bootstrap\)/,
+    );
     const plan = await planText('model: m\nengine: sglang\nworkers: { aggregated: { gpus: 1 } }\n', gpus);
     expect(plan.processes[0]?.argv[0]).toBe('sglang');
   });
