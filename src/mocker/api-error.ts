@@ -20,42 +20,49 @@ function envelope(status: number, message: string, type: string, param: string |
   return new ApiError(status, message, errorBody(message, type, param, status));
 }
 
-export function modelNotFound(model: string): ApiError {
-  return envelope(404, `The model \`${model}\` does not exist.`, 'NotFoundError', 'model');
+export function modelNotFound(model: string, served: string): ApiError {
+  return envelope(404, `The model \`${model}\` does not exist. Valid aliases: ${served}.`, 'NotFoundError', 'model');
 }
 
 export function promptTooLong(maxModelLen: number, promptTokens: number): ApiError {
-  return envelope(
-    400,
-    `This model's maximum context length is ${maxModelLen} tokens. However, your request has ${promptTokens} input tokens. Please reduce the length of the input messages.`,
-    'BadRequestError',
+  return badParameter(
+    `This model's maximum context length is ${maxModelLen} tokens. However, your prompt contains ${promptTokens} input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.`,
     'input_tokens',
+    promptTokens,
   );
 }
 
-export function outputTooLong(maxModelLen: number, promptTokens: number, outputTokens: number): ApiError {
-  return envelope(
-    400,
-    `This model's maximum context length is ${maxModelLen} tokens. However, you requested ${outputTokens} output tokens and your prompt contains ${promptTokens} input tokens, for a total of ${promptTokens + outputTokens} tokens. Please reduce the length of the input prompt or the number of requested output tokens.`,
-    'BadRequestError',
-    'input_tokens',
-  );
+/** Values that are what they should be but cannot be served. */
+export function badRequest(message: string): ApiError {
+  return envelope(400, message, 'BadRequestError', null);
 }
 
-/** A value that is there but cannot be. */
-export function badRequest(message: string, param: string | null): ApiError {
-  return envelope(400, message, 'BadRequestError', param);
+/** The same where vLLM says which parameter it is, and sometimes what it was. */
+export function badParameter(message: string, param: string, value?: number | string): ApiError {
+  const note = value === undefined ? `(parameter=${param})` : `(parameter=${param}, value=${value})`;
+  return envelope(400, `${message} ${note}`, 'BadRequestError', param);
 }
 
-/** A body that does not fit the schema; `location` is the path of the field. */
-export function invalidField(location: string, problem: string, type = 'value_error'): ApiError {
-  const where = ['body', ...location.split('.')].map((part) => `'${part}'`).join(', ');
-  const message = `1 validation error:\n  {'type': '${type}', 'loc': (${where}), 'msg': '${problem}'}`;
-  return envelope(400, message, 'Bad Request', location);
+/** A body that does not fit the schema; `field` is the path of what does not, `body` itself when left out. */
+export function invalidField(problem: string, type: string, input: unknown, field?: string): ApiError {
+  const where = field === undefined ? 'body' : `body.${field}`;
+  const message = `1 validation error:\n  {'type': '${type}', 'loc': '${where}', 'msg': '${problem}', 'input': '${describeInput(input)}'}`;
+  return envelope(400, message, 'Bad Request', where);
+}
+
+/** A field that is not there; `given` is what it was looked for in. */
+export function missingField(given: unknown, field?: string): ApiError {
+  return invalidField('Field required', 'missing', given, field);
+}
+
+function describeInput(input: unknown): string {
+  if (input === undefined || input === null) return 'None';
+  if (Array.isArray(input)) return `<list of ${input.length} items>`;
+  return typeof input === 'object' ? `<dict of ${Object.keys(input).length} items>` : String(input);
 }
 
 export function invalidJson(position: number): ApiError {
-  const message = `1 validation error:\n  {'type': 'json_invalid', 'loc': ('body', ${position}), 'msg': 'JSON decode error', 'input': {}, 'ctx': {'error': 'Expecting value'}}`;
+  const message = `1 validation error:\n  {'type': 'json_invalid', 'loc': 'body.${position}', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting value'}}`;
   return envelope(400, message, 'Bad Request', `body.${position}`);
 }
 

@@ -1,7 +1,8 @@
 import { type ChatMessage, renderChat } from '../tokens/chat-template.ts';
 import { encodeText } from '../tokens/mock-tokenizer.ts';
-import { badRequest, invalidField, modelNotFound, outputTooLong, promptTooLong } from './api-error.ts';
+import { badParameter, badRequest, invalidField, missingField, modelNotFound, promptTooLong } from './api-error.ts';
 import type { MockerOptions } from './options.ts';
+import { checkSampling } from './sampling-checks.ts';
 
 /** A completion request of either endpoint, checked and with its prompts as token ids. */
 export interface CompletionRequest {
@@ -27,8 +28,10 @@ const MAX_CHOICES = 16_384;
 type Body = Record<string, unknown>;
 
 export function asObject(value: unknown): Body {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidField('', 'Input should be a valid dictionary', 'dict_type');
+  if (value === null) throw missingField(value);
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const problem = 'Input should be a valid dictionary or object to extract fields from';
+    throw invalidField(problem, 'model_attributes_type', value);
   }
   return value as Body;
 }
@@ -37,8 +40,8 @@ export function asObject(value: unknown): Body {
 export function checkModel(body: Body, options: MockerOptions): void {
   const model = body['model'];
   if (model === undefined || model === null || model === options.modelName) return;
-  if (typeof model !== 'string') throw invalidField('model', 'Input should be a valid string', 'string_type');
-  throw modelNotFound(model);
+  if (typeof model !== 'string') throw invalidField('Input should be a valid string', 'string_type', model, 'model');
+  throw modelNotFound(model, options.modelName);
 }
 
 /** Reads and checks the body of a completion request. Throws an `ApiError` for one that vLLM would refuse. */
@@ -49,27 +52,30 @@ export function parseCompletionRequest(
 ): CompletionRequest {
   const body = asObject(value);
   checkModel(body, options);
+  if (kind === 'text') optionalObject(body, 'kv_transfer_params');
   const prompts = kind === 'chat' ? [chatPrompt(body)] : textPrompts(body);
-  const limit =
-    (kind === 'chat' ? integer(body, 'max_completion_tokens', 1) : undefined) ?? integer(body, 'max_tokens', 1);
+  const limit = (kind === 'chat' ? maxTokensOf(body, 'max_completion_tokens') : undefined) ?? maxTokensOf(body);
   const streamOptions = optionalObject(body, 'stream_options');
-  const stream = body['stream'] === true;
-  if (streamOptions && !stream)
-    throw badRequest('Stream options can only be defined when `stream=True`.', 'stream_options');
-  const minTokens = integer(body, 'min_tokens', 0) ?? 0;
+  const stream = flag(body, 'stream');
+  if (streamOptions && Object.keys(streamOptions).length > 0 && !stream)
+    throw badParameter('Stream options can only be defined when `stream=True`.', 'stream_options');
+  const minTokens = integer(body, 'min_tokens') ?? 0;
+  if (minTokens < 0) throw badRequest(`min_tokens must be greater than or equal to 0, got ${minTokens}.`);
   const maxTokens = prompts.map((prompt) => outputLimit(prompt.length, limit, options));
   if (limit !== undefined && minTokens > limit) {
-    throw badRequest(`min_tokens must be less than or equal to max_tokens=${limit}, got ${minTokens}.`, 'min_tokens');
+    throw badRequest(`min_tokens must be less than or equal to max_tokens=${limit}, got ${minTokens}.`);
   }
+  const n = choicesPerPrompt(body);
+  checkSampling(body, n);
   return {
     kind,
     prompts,
-    n: choicesPerPrompt(body),
+    n,
     maxTokens,
     minTokens,
     stop: stopStrings(body['stop']),
     stopTokenIds: new Set(tokenList(body['stop_token_ids'], 'stop_token_ids') ?? []),
-    seed: integer(body, 'seed', Number.MIN_SAFE_INTEGER) ?? 0,
+    seed: integer(body, 'seed') ?? 0,
     stream,
     includeUsage: streamOptions?.['include_usage'] === true,
     returnTokenIds: body['return_token_ids'] === true,
@@ -84,15 +90,21 @@ export function parseTokenizeRequest(value: unknown, options: MockerOptions): { 
   if (Array.isArray(body['messages'])) {
     return { tokens: encodeText(renderChat(messagesOf(body), body['add_generation_prompt'] !== false)), body };
   }
-  if (typeof body['prompt'] !== 'string') throw invalidField('prompt', 'Field required', 'missing');
+  if (typeof body['prompt'] !== 'string') throw missingField(body, 'prompt');
   return { tokens: encodeText(body['prompt']), body };
 }
 
 function outputLimit(promptTokens: number, limit: number | undefined, options: MockerOptions): number {
   if (promptTokens >= options.maxModelLen) throw promptTooLong(options.maxModelLen, promptTokens);
   const room = options.maxModelLen - promptTokens;
-  if (limit === undefined) return Math.min(options.defaultMaxTokens, room);
-  if (limit > room) throw outputTooLong(options.maxModelLen, promptTokens, limit);
+  return Math.min(limit ?? options.defaultMaxTokens, room);
+}
+
+function maxTokensOf(body: Body, field = 'max_tokens'): number | undefined {
+  const limit = integer(body, field);
+  // It is named by its older name whichever was given.
+  if (limit !== undefined && limit < 1)
+    throw badParameter(`max_tokens must be at least 1, got ${limit}.`, 'max_tokens', limit);
   return limit;
 }
 
@@ -106,12 +118,13 @@ function chatPrompt(body: Body): Uint32Array {
 
 function messagesOf(body: Body): ChatMessage[] {
   const messages = body['messages'];
-  if (messages === undefined) throw invalidField('messages', 'Field required', 'missing');
-  if (!Array.isArray(messages)) throw invalidField('messages', 'Input should be a valid list', 'list_type');
-  if (messages.length === 0) throw badRequest('messages must not be empty', 'messages');
+  if (messages === undefined) throw missingField(body, 'messages');
+  if (!Array.isArray(messages)) throw invalidField('Input should be a valid list', 'list_type', messages, 'messages');
+  if (messages.length === 0)
+    throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
   for (const [index, message] of messages.entries()) {
     if (typeof message !== 'object' || message === null || typeof message.role !== 'string') {
-      throw invalidField(`messages.${index}.role`, 'Field required', 'missing');
+      throw missingField(message, `messages.${index}.role`);
     }
   }
   return messages as ChatMessage[];
@@ -119,12 +132,11 @@ function messagesOf(body: Body): ChatMessage[] {
 
 function textPrompts(body: Body): Uint32Array[] {
   const prompt = body['prompt'];
-  if (prompt === undefined || prompt === null)
-    throw badRequest('Either prompt or prompt_embeds must be provided and non-empty.', 'prompt');
-  if (typeof prompt === 'string') return [nonEmpty(encodeText(prompt))];
-  if (!Array.isArray(prompt) || prompt.length === 0) {
-    throw invalidField('prompt', 'Input should be a valid string or list', 'string_type');
-  }
+  if (prompt === undefined || prompt === null || prompt === '')
+    throw badParameter('Either prompt or prompt_embeds must be provided and non-empty.', 'prompt');
+  if (typeof prompt === 'string') return [encodeText(prompt)];
+  if (!Array.isArray(prompt)) throw invalidField('Input should be a valid list', 'list_type', prompt, 'prompt');
+  if (prompt.length === 0) throw badRequest('You must pass at least one prompt');
   if (typeof prompt[0] === 'number') return [Uint32Array.from(tokenList(prompt, 'prompt')!)];
   return prompt.map((item, index) =>
     typeof item === 'string'
@@ -134,43 +146,58 @@ function textPrompts(body: Body): Uint32Array[] {
 }
 
 function nonEmpty(tokens: Uint32Array): Uint32Array {
-  if (tokens.length === 0) throw badRequest('The decoder prompt cannot be empty', 'prompt');
+  if (tokens.length === 0) throw badRequest('The decoder prompt cannot be empty');
   return tokens;
 }
 
 function tokenList(value: unknown, field: string): number[] | undefined {
   if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw invalidField(field, 'Input should be a valid list', 'list_type');
-  for (const token of value) {
+  if (!Array.isArray(value)) throw invalidField('Input should be a valid list', 'list_type', value, field);
+  for (const [index, token] of value.entries()) {
     if (!Number.isInteger(token) || token < 0 || token > 0xffffffff) {
-      throw invalidField(field, 'Input should be a list of token ids', 'int_type');
+      throw invalidField('Input should be a valid integer', 'int_type', token, `${field}.${index}`);
     }
   }
   return value;
 }
 
-function integer(body: Body, field: string, least: number): number | undefined {
+/** Also takes a number written as a string, as vLLM does. */
+function integer(body: Body, field: string): number | undefined {
   const value = body[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
-    throw invalidField(field, 'Input should be a valid integer', 'int_type');
-  }
-  if (value < least) throw badRequest(`${field} must be at least ${least}, got ${value}.`, field);
-  return value;
+  const number = typeof value === 'string' && /^[+-]?\d+$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
+  const problem = 'Input should be a valid integer';
+  if (typeof value === 'string')
+    throw invalidField(`${problem}, unable to parse string as an integer`, 'int_parsing', value, field);
+  if (typeof value === 'number')
+    throw invalidField(`${problem}, got a number with a fractional part`, 'int_from_float', value, field);
+  throw invalidField(problem, 'int_type', value, field);
+}
+
+function flag(body: Body, field: string): boolean {
+  const value = body[field];
+  if (value === undefined || value === null || value === false || value === 0) return false;
+  if (value === true || value === 1) return true;
+  throw invalidField('Input should be a valid boolean, unable to interpret input', 'bool_parsing', value, field);
 }
 
 function optionalObject(body: Body, field: string): Record<string, unknown> | undefined {
   const value = body[field];
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw invalidField(field, 'Input should be a valid dictionary', 'dict_type');
+    throw invalidField('Input should be a valid dictionary', 'dict_type', value, field);
   }
   return value as Record<string, unknown>;
 }
 
 function choicesPerPrompt(body: Body): number {
-  const n = integer(body, 'n', 1) ?? 1;
-  if (n > MAX_CHOICES) throw badRequest(`n must be at most ${MAX_CHOICES}, got ${n}.`, 'n');
+  const n = integer(body, 'n') ?? 1;
+  if (n < 1) throw badRequest(`n must be at least 1, got ${n}.`);
+  if (n > MAX_CHOICES) {
+    const advice = 'To increase this limit, set the VLLM_MAX_N_SEQUENCES environment variable.';
+    throw badRequest(`n must be at most ${MAX_CHOICES}, got ${n}. ${advice}`);
+  }
   return n;
 }
 
@@ -178,18 +205,23 @@ function stopStrings(value: unknown): string[] {
   if (value === undefined || value === null) return [];
   const list = typeof value === 'string' ? [value] : value;
   if (!Array.isArray(list) || list.some((item) => typeof item !== 'string')) {
-    throw invalidField('stop', 'Input should be a valid string or list of strings', 'string_type');
+    throw invalidField('Input should be a valid string', 'string_type', value, 'stop');
   }
-  if (list.includes('')) throw badRequest('stop cannot contain an empty string.', 'stop');
+  if (list.includes('')) throw badRequest('stop cannot contain an empty string.');
   return list;
 }
 
 function requestedLogprobs(kind: 'chat' | 'text', body: Body): number {
   const field = kind === 'chat' ? 'top_logprobs' : 'logprobs';
-  if (kind === 'chat' && body['logprobs'] !== true) return -1;
-  const count = integer(body, field, 0) ?? (kind === 'chat' ? 0 : -1);
+  const asked = integer(body, field);
+  if (kind === 'chat' && body['logprobs'] !== true) {
+    if (asked) throw badParameter('when using `top_logprobs`, `logprobs` must be set to true.', 'top_logprobs');
+    return -1;
+  }
+  const count = asked ?? (kind === 'chat' ? 0 : -1);
   if (count > 20) {
-    throw badRequest(`Requested sample logprobs of ${count}, which is greater than max allowed: 20`, field);
+    const message = `Requested sample logprobs of ${count}, which is greater than max allowed: 20`;
+    throw badParameter(message, 'logprobs', count);
   }
   return count;
 }

@@ -26,7 +26,6 @@ export async function handleCompletion(
   const direction = readDirection(worker, body);
   const request = parseOrRelease(worker, kind, body, direction);
   const id = requestId(incoming);
-  response.setHeader('X-Request-Id', id);
   const context: AnswerContext = {
     response,
     request,

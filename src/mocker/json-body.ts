@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../base/errors.ts';
-import { bodyTooLarge, invalidJson, wrongContentType } from './api-error.ts';
+import { bodyTooLarge, invalidJson, missingField, wrongContentType } from './api-error.ts';
 
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
 
@@ -16,6 +16,7 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
     chunks.push(chunk);
   }
   const text = Buffer.concat(chunks).toString('utf8');
+  if (text === '') throw missingField(null);
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -100,6 +100,7 @@ export class KvHolder {
         return this.#lies && reply.ok ? { ...reply, num_tokens: 0 } : reply;
       }
       case 'done':
+        if (this.#leases.hasExpired(request.request_id)) this.#context.metrics.lateNotifications += 1;
         return this.#leases.release(request.request_id) ? { ok: true } : { ok: false, error: 'nothing is held' };
       case 'heartbeat':
         return this.#leases.heartbeat(request.request_id) ? { ok: true } : { ok: false, error: 'nothing is held' };

@@ -68,6 +68,10 @@ export class KvLeases {
     return true;
   }
 
+  hasExpired(requestId: string): boolean {
+    return this.#leases.get(requestId)?.state === 'expired';
+  }
+
   /** The reader is done: frees the blocks. Once more does nothing. */
   release(requestId: string): boolean {
     const lease = this.#leases.get(requestId);

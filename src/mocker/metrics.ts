@@ -40,6 +40,7 @@ export class MockerMetrics {
   failedTransfers = 0;
   failedNotifications = 0;
   expiredRequests = 0;
+  lateNotifications = 0;
   readonly #processStartSeconds: number;
 
   /** `processStartSeconds` = Unix time; it names this run of the process. */
@@ -110,5 +111,10 @@ export class MockerMetrics {
     text.counter('vllm:nixl_num_failed_transfers', 'Failed KV transfers.', this.failedTransfers);
     text.counter('vllm:nixl_num_failed_notifications', 'Failed KV notifications.', this.failedNotifications);
     text.counter('vllm:nixl_num_kv_expired_reqs', 'Requests whose KV blocks expired unread.', this.expiredRequests);
+    text.counter(
+      'vllm:nixl_num_notifications_after_expiry',
+      'Readers that were done only after the KV blocks had expired.',
+      this.lateNotifications,
+    );
   }
 }

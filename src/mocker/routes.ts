@@ -95,7 +95,7 @@ async function detokenize({ options }: Worker, request: IncomingMessage, respons
   checkModel(body, options);
   const tokens = body['tokens'];
   if (!Array.isArray(tokens) || tokens.some((token) => !Number.isInteger(token) || token < 0 || token > 0xffffffff)) {
-    throw invalidField('tokens', 'Input should be a list of token ids', 'int_type');
+    throw invalidField('Input should be a valid list', 'list_type', tokens, 'tokens');
   }
   sendJson(response, 200, { prompt: decodeText(tokens) });
 }

@@ -2,7 +2,7 @@ import { Answer, type AnswerContext } from './answer.ts';
 import type { Generation } from './generation.ts';
 import { chatLogprob, textLogprobs } from './logprobs.ts';
 import type { FinishReason } from './metrics.ts';
-import { usageJson } from './usage.ts';
+import { streamedUsageJson } from './usage.ts';
 
 /** Server-sent events, the bytes of one moment in one write. */
 export class StreamedAnswer extends Answer {
@@ -53,7 +53,7 @@ export class StreamedAnswer extends Answer {
     this.unfinished -= 1;
     if (this.unfinished > 0) return;
     const { request } = this.context;
-    this.#finish(request.includeUsage ? `${this.#head}],"usage":${usageJson(this.generations, request.n)}}\n\n` : '');
+    this.#finish(request.includeUsage ? `${this.#head}],${streamedUsageJson(this.generations, request)}}\n\n` : '');
   }
 
   #finish(lastEvent: string): void {
@@ -71,7 +71,7 @@ export class StreamedAnswer extends Answer {
     const { request } = this.context;
     if (request.kind !== 'chat') return;
     const promptIds = request.returnTokenIds ? `[${request.prompts[0]!.join(',')}]` : 'null';
-    this.#pending += `${this.#head}{"index":${choice},"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":${promptIds}}\n\n`;
+    this.#pending += `${this.#head}{"index":${choice},"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":${promptIds},"prompt_text":null}\n\n`;
   }
 
   #event(generation: Generation, text: string, tokens: number[], finish: FinishReason | null): void {

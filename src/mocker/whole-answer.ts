@@ -2,7 +2,7 @@ import { Answer } from './answer.ts';
 import type { Generation } from './generation.ts';
 import { chatLogprob, textLogprobs } from './logprobs.ts';
 import type { FinishReason } from './metrics.ts';
-import { usageJson } from './usage.ts';
+import { FINGERPRINT, usageJson } from './usage.ts';
 
 interface Choice {
   text: string;
@@ -51,7 +51,9 @@ export class WholeAnswer extends Answer {
     const params = this.generations.length === 1 ? this.generations[0]!.kvTransferParams : undefined;
     const promptIds = chat && request.returnTokenIds ? `[${request.prompts[0]!.join(',')}]` : 'null';
     const head = `{"id":${JSON.stringify(id)},"object":"${chat ? 'chat.completion' : 'text_completion'}","created":${created},"model":${JSON.stringify(model)},"choices":[${choices.join(',')}]`;
-    const tail = `"service_tier":null,"system_fingerprint":null,"usage":${usageJson(this.generations, request.n)},${chat ? `"prompt_logprobs":null,"prompt_token_ids":${promptIds},` : ''}"kv_transfer_params":${params ? JSON.stringify(params) : 'null'}}`;
+    const prompt = chat ? `"prompt_logprobs":null,"prompt_token_ids":${promptIds},"prompt_text":null,` : '';
+    const transfer = `"kv_transfer_params":${params ? JSON.stringify(params) : 'null'},"ec_transfer_params":null`;
+    const tail = `"service_tier":null,"system_fingerprint":"${FINGERPRINT}","usage":${usageJson(this.generations, request)},${prompt}${transfer},"metrics":null}`;
     return `${head},${tail}`;
   }
 
@@ -67,7 +69,6 @@ export class WholeAnswer extends Answer {
         annotations: null,
         audio: null,
         function_call: null,
-        tool_calls: [],
         reasoning: null,
       },
       logprobs:
@@ -75,6 +76,7 @@ export class WholeAnswer extends Answer {
       finish_reason: finish,
       stop_reason: generation.stopReason,
       token_ids: this.context.request.returnTokenIds ? generation.tokens : null,
+      routed_experts: null,
     });
   }
 
@@ -90,6 +92,7 @@ export class WholeAnswer extends Answer {
       token_ids: returnTokenIds ? generation.tokens : null,
       prompt_logprobs: null,
       prompt_token_ids: returnTokenIds ? [...generation.options.prompt] : null,
+      routed_experts: null,
     });
   }
 }
