@@ -71,7 +71,7 @@ describe.skipIf(!hasTmux)('serve on a terminal', () => {
 
   it('leaves it running, and no process of its own, when the terminal is closed', async () => {
     await using box = new Sandbox();
-    const terminal = open(box, serve);
+    using terminal = open(box, serve);
     await terminal.shows(/READY/);
     const pid = terminal.commandPid();
     terminal.hangUp();
