@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
-import type { PairSnapshot } from '../deployment/snapshot.ts';
+import type { ExitSnapshot, PairSnapshot } from '../deployment/snapshot.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { GangPhase } from '../supervise/protocol.ts';
 
@@ -30,6 +30,8 @@ export interface JournalProcess {
   wanted: boolean;
   restarts: number;
   attempt: number;
+  /** How it ended last, for the status after this agent; absent in a journal of an earlier release. */
+  lastExit?: ExitSnapshot | null;
   /** Where this incarnation's output begins in the log file. */
   logOffset: number;
 }

@@ -112,6 +112,7 @@ export class SupervisedProcess implements GangProcess {
   /** Takes up what an earlier agent left: a living incarnation, or the news of its end. What outlived its shim is ended first. */
   async adopt(): Promise<void> {
     const entry = this.#context.journal.process(this.spec.name);
+    this.#lastExit = entry.lastExit ?? null;
     if (entry.incarnation === 0) return;
     this.#begin();
     this.#shim = ShimProcess.adopt(this.#runDir(entry.incarnation), this.#context.signal);
@@ -141,6 +142,8 @@ export class SupervisedProcess implements GangProcess {
   async whenReady(): Promise<void> {
     while (this.#state !== 'ready') {
       if (this.#failure) throw this.#failure;
+      // Taken down on purpose: the start it belonged to was undone or stopped.
+      if (this.#stopping) throw new DynamoError('START_LOST', `${this.spec.name} was stopped before it was ready`);
       if (this.#state === 'exited')
         throw new DynamoError('EXITED_EARLY', `${this.spec.name} ended before it was ready`);
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
@@ -300,7 +303,7 @@ export class SupervisedProcess implements GangProcess {
       return;
     }
     this.#failure = new DynamoError('PROCESS_FAILED', `${this.spec.name}: ${reason}`, { details: lines });
-    this.#persist({ wanted: false });
+    this.#persist({ wanted: false, lastExit: this.#lastExit });
     this.#set(decision.action === 'done' ? 'exited' : 'failed', null);
   }
 
@@ -312,7 +315,7 @@ export class SupervisedProcess implements GangProcess {
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
       const { restarts } = this.#context.journal.process(this.spec.name);
-      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1 };
+      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1, lastExit: this.#lastExit };
       this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
       await this.spawn();
       if (!this.#stopping) this.launch();
@@ -331,7 +334,7 @@ export class SupervisedProcess implements GangProcess {
     return ShimProcess.exitOf(this.#runDir(incarnation)) ?? { code: null, signal: null };
   }
 
-  #persist(change: { wanted: boolean }): void {
+  #persist(change: Partial<JournalProcess>): void {
     try {
       this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
     } catch (error) {

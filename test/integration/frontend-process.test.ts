@@ -128,10 +128,10 @@ describe('dynamo frontend with simulated workers', () => {
     await using frontend = await startFrontendProcess(folder.dir);
     await using _ = await publish(folder.dir, { 'worker-0': worker });
     await ready(frontend.url);
-    const open = await post(frontend.url, { ...ask('hello'), stream: true, max_tokens: 60 });
+    const open = await post(frontend.url, { ...ask('hello'), stream: true, max_tokens: 600 });
     frontend.child.kill('SIGTERM');
     await waitFor('new requests to be refused', async () => (await post(frontend.url, ask('late'))).status === 503);
-    expect(await readEvents(open)).toHaveLength(61);
+    expect(await readEvents(open)).toHaveLength(601);
     expect(await frontend.exited).toBe(0);
 
     await using again = await startFrontendProcess(folder.dir);
