@@ -1,21 +1,21 @@
 import type { EngineMetrics } from '../engine.ts';
 import type { PhaseSignature } from '../start-phase.ts';
 
-/** Lines of `vllm serve` in the order of a start. Wording drifts between versions: what is not recognised stays unsaid. */
+/** Lines of `vllm serve`. Wording drifts between versions: what is not recognised stays unsaid. */
 export const VLLM_PHASES: readonly PhaseSignature[] = [
-  { pattern: /Application startup complete|Starting vLLM (API )?server|warm(ing)? ?up/i, phase: 'warm-up' },
-  { pattern: /captur(e|ing).*graphs?/i, phase: 'capture' },
+  // These lines print the whole configuration, in which every other word occurs.
+  { pattern: /non-default args|vLLM API server version|Resolved architecture|Initializing a V1/, phase: 'import' },
+  { pattern: /Application startup complete|Starting vLLM (API )?server|init engine \(.*\) took/, phase: 'warm-up' },
+  { pattern: /Capturing CUDA graphs?|Graph capturing/, phase: 'capture' },
+  { pattern: /Available KV cache memory|[CG]PU KV cache size|Using \w+ KV cache layout/, phase: 'memory' },
   {
-    pattern: /Available KV cache memory|GPU KV cache size|CPU KV cache size|Maximum concurrency for/i,
-    phase: 'memory',
+    pattern: /torch\.compile takes|Dynamo bytecode transform|Compiling a graph|Directly load the compiled graph/,
+    phase: 'compile',
   },
-  { pattern: /torch\.compile|Dynamo bytecode|Compiling a graph|Directly load the compiled graph/i, phase: 'compile' },
   {
-    pattern:
-      /Starting to load model|Loading (safetensors|pt) checkpoint|Loading weights took|Model loading took|Loading model from/i,
+    pattern: /Starting to load model|Loading (safetensors|pt) checkpoint|Loading weights took|Model loading took/,
     phase: 'weights',
   },
-  { pattern: /non-default args|vLLM (API server )?version|Resolved architecture|Initializing a V1/i, phase: 'import' },
 ];
 
 export const VLLM_METRICS: EngineMetrics = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { startPhase } from '../../../../src/engines/start-phase.ts';
 import { vllmEngine } from '../../../../src/engines/vllm/vllm-engine.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
@@ -184,5 +185,21 @@ describe('vllm', () => {
   ])('knows the failure behind %j', (line, code) => {
     const found = diagnose(vllmEngine, ['INFO starting', line, 'RuntimeError: Engine core initialization failed.']);
     expect(found).toMatchObject({ code, cause: expect.any(String), fix: expect.any(String) });
+  });
+
+  it('tells the phases of a start by the lines that vLLM 0.32 prints', () => {
+    const lines = [
+      "INFO 11-21 08:58:15 [api_utils.py:286] non-default args: {'model_tag': '/m', 'enforce_eager': True}",
+      'INFO [core.py:133] Initializing a V1 LLM engine (v0.32.0) with config: cudagraph_capture_sizes=[], warmup=1, …',
+      'WARNING [vllm.py:1703] Enforce eager set, disabling torch.compile, CUDAGraphs, and JIT kernel warmup.',
+      'INFO [cpu_model_runner.py:68] Starting to load model /m...',
+      'Loading safetensors checkpoint shards: 100% Completed | 1/1 [00:00<00:00, 97.54it/s]',
+      'INFO [kv_cache_utils.py:2327] CPU KV cache size: 2,097,152 tokens, Maximum concurrency for 4,096 tokens: 512x',
+      'INFO [core.py:402] init engine (profile, create kv cache, warmup model) took 0.53 s',
+      'INFO [entry.py:140] Starting vLLM server on http://127.0.0.1:8101',
+    ];
+    expect(lines.map((line) => startPhase(vllmEngine.phases, [line]))).toEqual([
+      ...['import', 'import', undefined, 'weights', 'weights', 'memory', 'warm-up', 'warm-up'],
+    ]);
   });
 });
