@@ -1,7 +1,7 @@
 import type { Role } from '../base/role.ts';
 
 /**
- * The discovery port: who serves what, where. Adapters: `file.ts`, `memory.ts`; one contract suite runs against each.
+ * The discovery port: who serves what, where. Adapters: `file.ts`, `etcd.ts`, `memory.ts`; one contract suite runs against each.
  *
  * Discovery is not liveness. An agent publishes an instance when its readiness is proven, refreshes it by a counter,
  * and withdraws it by first writing `draining` and then a tombstone. Observers judge a lapse on their own monotonic
@@ -140,6 +140,11 @@ export interface DiscoveryOptions {
   ttlMs: number;
   /** Monotonic milliseconds of the observer. */
   now?: () => number;
+  /**
+   * Opens also while a remote store cannot be reached: calls throw until it can, watches report it. For processes that have to
+   * come up during an outage.
+   */
+  mayBeAway?: boolean;
 }
 
 export const DEFAULT_DISCOVERY_TTL_MS = 10_000;

@@ -13,7 +13,7 @@ import type {
 import { Hints } from './hints.ts';
 import { RecordLease } from './lease.ts';
 import { formatCommit, instanceOf, parseCommit } from './record-codec.ts';
-import { formatRecordKey, parseRecordKey, type RecordKey } from './record-key.ts';
+import { encodeSegment, formatRecordKey, parseRecordKey, type RecordKey } from './record-key.ts';
 import { type RecordStore, UnreadableRecordError, unreachable } from './record-store.ts';
 import { readStored, type Survey, surveyAll, surveyKeys } from './survey.ts';
 import { TOMBSTONE_TTLS, WatchState } from './watch-state.ts';
@@ -170,6 +170,7 @@ export class RecordDiscovery implements Discovery {
     const idle = Promise.all([...this.#leases].map((lease) => lease.idle())).then(() => {});
     await within(idle, this.#ttlMs).catch(() => {});
     this.#leases.clear();
+    this.#store.close?.();
   }
 
   /** Reads everything, and removes tombstones that this handle has seen for long enough. */
@@ -221,7 +222,8 @@ export class RecordDiscovery implements Discovery {
   /** Keys of earlier generations of `name`. Throws `SUPERSEDED` when a later one is stored. */
   async #olderKeys(name: string, generation: number): Promise<string[]> {
     const older: string[] = [];
-    for (const text of await this.#store.keys()) {
+    const beginnings = [`instance.${encodeSegment(name)}.`, `tombstone.${encodeSegment(name)}.`];
+    for (const text of await (this.#store.keysWith?.(beginnings) ?? this.#store.keys())) {
       const key = parseRecordKey(text);
       if (!key || key.kind === 'commit' || key.name !== name) continue;
       if (key.generation < generation) older.push(text);

@@ -9,6 +9,10 @@ import { DynamoError } from '../base/errors.ts';
 export interface RecordStore {
   /** Every key, strange ones included. Nothing stored, or the place not there: empty. */
   keys(): Promise<string[]>;
+  /** Keys that begin with one of these texts, for stores that need no full list for it. */
+  keysWith?(beginnings: readonly string[]): Promise<string[]>;
+  /** Everything as of one moment, for stores that can give it in one step; saves a read for each key. */
+  readAll?(): Promise<ReadonlyMap<string, string | UnreadableRecordError>>;
   /** The text under a key; `undefined` when there is none. Throws `UnreadableRecordError` for what cannot be a record. */
   read(key: string): Promise<string | undefined>;
   /** Replaces the text in one step. */
@@ -25,6 +29,8 @@ export interface RecordStore {
   hint(onHint: (key: string | null) => void): HintSource;
   /** Throws `DISCOVERY_UNREACHABLE` if an absent key does not prove that there is none. */
   assertPresent(): Promise<void>;
+  /** Gives up connections. */
+  close?(): void;
 }
 
 export interface HintSource extends Disposable {

@@ -16,20 +16,21 @@ const PARALLEL_READS = 8;
 
 /** Reads everything of `deployment` in the store. */
 export async function surveyAll(store: RecordStore, deployment: string): Promise<Survey> {
-  const survey = new SurveyBuilder(store, deployment);
-  const keys = await store.keys();
+  const everything = await store.readAll?.();
+  const survey = new SurveyBuilder(everything ? readFrom(everything) : (key) => store.read(key), deployment);
+  const keys = everything ? [...everything.keys()] : await store.keys();
   for (const key of keys) {
     if (!parseRecordKey(key)) survey.unreadable.push({ key, reason: 'its name is not that of a discovery record' });
   }
   const missing = await survey.look(keys);
   // Removed between listing and reading: its tombstone may have come too late for the listing.
-  if (missing.length > 0) await survey.look(missing.flatMap(pairOf));
+  if (missing.length > 0 && !everything) await survey.look(missing.flatMap(pairOf));
   return survey.result(true);
 }
 
 /** Reads the records and tombstones that the given keys belong to, and nothing else. */
 export async function surveyKeys(store: RecordStore, deployment: string, keys: Iterable<string>): Promise<Survey> {
-  const survey = new SurveyBuilder(store, deployment);
+  const survey = new SurveyBuilder((key) => store.read(key), deployment);
   await survey.look([...new Set([...keys].flatMap(pairOf))]);
   return survey.result(false);
 }
@@ -46,15 +47,25 @@ export async function readStored(store: RecordStore, key: string): Promise<Store
   }
 }
 
+type Read = RecordStore['read'];
+
+function readFrom(everything: ReadonlyMap<string, string | UnreadableRecordError>): Read {
+  return async (key) => {
+    const text = everything.get(key);
+    if (text instanceof UnreadableRecordError) throw text;
+    return text;
+  };
+}
+
 class SurveyBuilder {
   readonly unreadable: { key: string; reason: string }[] = [];
-  readonly #store: RecordStore;
+  readonly #read: Read;
   readonly #deployment: string;
   readonly #sightings = new Map<string, Sighting>();
   readonly #tombstones = new Map<string, string>();
 
-  constructor(store: RecordStore, deployment: string) {
-    this.#store = store;
+  constructor(read: Read, deployment: string) {
+    this.#read = read;
     this.#deployment = deployment;
   }
 
@@ -92,7 +103,7 @@ class SurveyBuilder {
     this.#sightings.set(id, sighting);
     let text: string | undefined;
     try {
-      text = await this.#store.read(key);
+      text = await this.#read(key);
     } catch (error) {
       if (!(error instanceof UnreadableRecordError)) throw error;
       this.unreadable.push({ key, reason: error.message });

@@ -1,19 +1,35 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/base/until.ts';
 import type { Discovery, InstanceRecord, Lease } from '../../src/discovery/discovery.ts';
-import { type Backend, createFileBackend, createMemoryBackend, DEPLOYMENT } from '../helpers/discovery-backends.ts';
+import {
+  type Backend,
+  createEtcdBackend,
+  createFileBackend,
+  createMemoryBackend,
+  DEPLOYMENT,
+} from '../helpers/discovery-backends.ts';
+import { EtcdServer, hasEtcd } from '../helpers/etcd-server.ts';
 import { EventLog } from '../helpers/event-log.ts';
 import { makeInstance } from '../helpers/instance.ts';
 
-/** Each adapter keeps the same promises. An adapter that cannot run here would have to be skipped by name. */
-const BACKENDS: [string, () => Promise<Backend>][] = [
-  ['memory', createMemoryBackend],
-  ['file', createFileBackend],
+let etcd: Promise<EtcdServer> | undefined;
+const startEtcd = () => {
+  etcd ??= EtcdServer.start();
+  return etcd;
+};
+afterAll(async () => (await etcd)?.[Symbol.asyncDispose]());
+
+/** Each adapter keeps the same promises. One that cannot run here is skipped by name. */
+const BACKENDS: [string, boolean, () => Promise<Backend>][] = [
+  ['memory', true, createMemoryBackend],
+  ['file', true, createFileBackend],
+  ['etcd', hasEtcd, async () => createEtcdBackend(await startEtcd())],
 ];
 
 const INSTANCE_KEY = 'instance.decode-0.1';
 
-describe.each(BACKENDS)('Discovery: %s', (_name, createBackend) => {
+describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
+  const it = test.skipIf(!canRun);
   let backend: Backend;
   let cleanup: AsyncDisposableStack;
 

@@ -1,10 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { Etcd3 } from 'etcd3';
 import { DynamoError } from '../../src/base/errors.ts';
 import type { Discovery } from '../../src/discovery/discovery.ts';
+import { createEtcdDiscovery } from '../../src/discovery/etcd.ts';
 import { createFileDiscovery } from '../../src/discovery/file.ts';
 import { createMemoryDiscovery, createMemorySpace } from '../../src/discovery/memory.ts';
+import type { EtcdServer } from './etcd-server.ts';
 
 export interface OpenOptions {
   ttlMs?: number;
@@ -74,5 +78,33 @@ export async function createFileBackend(): Promise<FileBackend> {
       }
     },
     destroy: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+/** A key prefix of its own in `server`. Breaking it kills the server; it comes back with its data. */
+export async function createEtcdBackend(server: EtcdServer): Promise<Backend> {
+  const prefix = `/test/${randomUUID()}`;
+  const folder = `${prefix}/${DEPLOYMENT}/records/`;
+  // A client at first use: its connection would outlive the server it was made for.
+  const use = async <T>(work: (client: Etcd3) => Promise<T>): Promise<T> => {
+    const client = new Etcd3({ hosts: server.url });
+    try {
+      return await work(client);
+    } finally {
+      client.close();
+    }
+  };
+  return {
+    open: (options = {}) =>
+      createEtcdDiscovery(
+        { backend: 'etcd', endpoints: [server.url], prefix },
+        { deployment: DEPLOYMENT, ttlMs: TTL_MS, ...options },
+      ),
+    plant: (key, text) => use(async (client) => void (await client.put(`${folder}${key}`).value(text))),
+    steal: (key) => use(async (client) => void (await client.delete().key(`${folder}${key}`))),
+    keys: () =>
+      use(async (client) => (await client.getAll().prefix(folder).keys()).map((key) => key.slice(folder.length))),
+    setBroken: (broken) => (broken ? server.kill() : server.up()),
+    destroy: () => use(async (client) => void (await client.delete().prefix(prefix))),
   };
 }

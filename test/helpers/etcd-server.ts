@@ -1,0 +1,111 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { freePort } from './free-port.ts';
+import { waitFor } from './until.ts';
+
+/** Whether etcd is installed here. Says so when it is not. */
+export const hasEtcd = (() => {
+  try {
+    execFileSync('etcd', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    console.warn('etcd tests are skipped: no etcd here (Debian package etcd-server)');
+    return false;
+  }
+})();
+
+/** A real etcd with one member, on free ports of 127.0.0.1 and data in a folder of its own, both kept over restarts. */
+export class EtcdServer implements AsyncDisposable {
+  readonly url: string;
+  readonly #dataDir: string;
+  readonly #argv: string[];
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  private constructor(dataDir: string, clientPort: number, peerPort: number, flags: readonly string[]) {
+    this.#dataDir = dataDir;
+    const scheme = flags.includes('--cert-file') ? 'https' : 'http';
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    this.url = `${scheme}://127.0.0.1:${clientPort}`;
+    this.#argv = [
+      ...['--name', 'solo', '--data-dir', path.join(dataDir, 'member'), '--log-level', 'error'],
+      ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url],
+      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+      ...['--initial-cluster', `solo=${peerUrl}`, ...flags],
+    ];
+  }
+
+  static async start(flags: readonly string[] = []): Promise<EtcdServer> {
+    // In memory: a test writes thousands of records, and etcd syncs each one to the disk.
+    const parent = process.platform === 'linux' ? '/dev/shm' : os.tmpdir();
+    const dataDir = await mkdtemp(path.join(parent, 'dynamo-etcd-'));
+    const server = new EtcdServer(dataDir, await freePort(), await freePort(), flags);
+    try {
+      await server.up();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+    return server;
+  }
+
+  /** Starts the server with the data it has, and waits until it serves. */
+  async up(): Promise<void> {
+    const child = spawn('etcd', this.#argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    child.stderr!.on('data', (chunk: Buffer) => {
+      this.#log = (this.#log + chunk).slice(-4_000);
+    });
+    const { port } = new URL(this.url);
+    await waitFor('etcd to serve', async () => {
+      if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${this.#log}`);
+      // With TLS a health check would need a certificate.
+      return this.url.startsWith('https:') ? isListening(Number(port)) : isHealthy(this.url);
+    });
+  }
+
+  /** SIGKILL: what was not on the disk is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  }
+
+  /** Kills the server, deletes its data, and starts it again. */
+  async wipe(): Promise<void> {
+    await this.kill();
+    await rm(path.join(this.#dataDir, 'member'), { recursive: true, force: true });
+    await this.up();
+  }
+
+  pause(): void {
+    this.#child!.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child!.kill('SIGCONT');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.#dataDir, { recursive: true, force: true });
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const outcome = await Promise.race([once(socket, 'connect'), once(socket, 'error')]).catch(() => undefined);
+  socket.destroy();
+  return outcome !== undefined;
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+  return response?.ok === true;
+}
