@@ -21,7 +21,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
   return {
     schemaVersion: 1,
     name: record.name,
-    state: stateOf(record, processes),
+    state: stateOf(record, processes, [...parts.agents.values()]),
     generation: record.generation,
     epoch: parts.epoch,
     unattended: parts.controllerPid === null && record.phase === 'committed',
@@ -47,8 +47,14 @@ export function ageStatus(status: AgentStatus, ms: number): AgentStatus {
   };
 }
 
-function stateOf(record: DeploymentRecord, processes: readonly ProcessSnapshot[]): DeploymentState {
+function stateOf(
+  record: DeploymentRecord,
+  processes: readonly ProcessSnapshot[],
+  agents: readonly AgentStatus[],
+): DeploymentState {
   if (record.phase !== 'committed') return record.phase;
+  // An agent that has not read the commit record yet does not restart anything: the start is not over.
+  if (agents.some((status) => status.phase === 'published')) return 'starting';
   return processes.every((process) => process.state === 'ready') ? 'ready' : 'degraded';
 }
 

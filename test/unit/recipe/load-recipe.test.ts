@@ -162,7 +162,9 @@ frontend:
     [
       'an engine there is not',
       'model: m\nengine: moker\nworkers: { aggregated: {} }\n',
-      ['recipe.yaml:2:9: expected one of mocker, vllm, sglang, trtllm, llamacpp, openai, found the text "moker"; did you mean `mocker`?'],
+      [
+        'recipe.yaml:2:9: expected one of mocker, vllm, sglang, trtllm, llamacpp, openai, found the text "moker"; did you mean `mocker`?',
+      ],
     ],
     ['a key twice', `${GOOD}name: again\n`, ['recipe.yaml:9:1: this key occurs twice in the same map']],
     [
