@@ -60,7 +60,7 @@ dynamo_ensure_modules() {
   # The pinned Node comes first on PATH, so that packages see the version they will run under.
   mkdir -p "$root/.runtime/path"
   ln -sfn "$root/.runtime/node" "$root/.runtime/path/node"
-  (cd "$root" && PATH="$root/.runtime/path:$PATH" npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error) >&2
+  (cd "$root" && PATH="$root/.runtime/path:$PATH" npm install --no-save --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error) >&2
   : > "$root/node_modules/.dynamo-installed"
 }
 

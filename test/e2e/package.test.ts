@@ -24,6 +24,7 @@ it('npm pack gives a package that installs and runs', () => {
       'install',
       '--silent',
       '--ignore-scripts',
+      '--prefer-offline',
       '--no-audit',
       '--no-fund',
       '--prefix',
