@@ -1,6 +1,8 @@
 import { sleep } from '../base/abort.ts';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
+import { diagnoseHang } from '../engines/engine.ts';
+import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { describeCheck, runCheck } from '../supervise/probes.ts';
 import { StartProgress } from './start-progress.ts';
@@ -40,7 +42,9 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       const late = performance.now() >= end;
       // A check cut short by the deadline says less than the one before it.
       if (!late || detail === '') detail = result.detail;
-      const { phase, line } = progress.read(options.lastLines(PROGRESS_LINES));
+      const lines = options.lastLines(PROGRESS_LINES);
+      refuseHang(spec, lines);
+      const { phase, line } = progress.read(lines);
       if (late) {
         throw new DynamoError(
           'NOT_READY',
@@ -56,4 +60,10 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       await sleep(Math.min(interval, Math.max(1, end - performance.now())), options.signal);
     }
   }
+}
+
+/** Throws when the output shows that it will never be ready, though the process lives. */
+function refuseHang(spec: ProcessSpec, lines: readonly string[]): void {
+  const known = isEngineName(spec.engine) ? diagnoseHang(findEngine(spec.engine), lines) : undefined;
+  if (known) throw new DynamoError(known.code, `${spec.name} cannot become ready: ${known.cause}`, { hint: known.fix });
 }

@@ -180,10 +180,17 @@ export interface FailureSignature {
   code: ErrorCode;
   cause: string;
   fix: string;
+  /** The process does not end of it, and never becomes ready either. */
+  hangs?: true;
 }
 
 /** The best-known reason in the last lines of a failed process; `undefined` when none is recognised. */
 export function diagnose(engine: Engine, lines: readonly string[]): FailureSignature | undefined {
   // In the order of the table: a later line often only reports the consequence of an earlier one.
   return engine.failures.find((failure) => lines.some((line) => failure.pattern.test(line)));
+}
+
+/** A failure in the output of a process that goes on all the same: there is no use in waiting for it. */
+export function diagnoseHang(engine: Engine, lines: readonly string[]): FailureSignature | undefined {
+  return engine.failures.find((failure) => failure.hangs && lines.some((line) => failure.pattern.test(line)));
 }

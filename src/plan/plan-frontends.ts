@@ -65,6 +65,7 @@ function planFrontend(
         : ['--request-timeout-secs', String(frontend.requestTimeout / 1_000)]),
       ...['--body-limit-mb', String(Math.max(1, Math.round(frontend.bodyLimit / 1024 ** 2)))],
       ...['--drain-timeout-secs', String(drain.inFlightMs / 1_000)],
+      ...leaseArgs(recipe),
       ...(frontend.seed === undefined ? [] : ['--seed', String(frontend.seed + replica)]),
     ],
     env: { ...frontend.env },
@@ -100,6 +101,12 @@ function routerArgs({ frontend }: Recipe, blockSize: number): string[] {
     ...['--router-temperature', String(frontend.routerTemperature)],
     ...['--router-ttl-secs', String(frontend.routerTtl / 1_000)],
   ];
+}
+
+/** The shortest lease of its models: a frontend must not send leg 2 when it is nearly over. Engines' own is its default. */
+function leaseArgs({ models }: Recipe): string[] {
+  const leases = models.flatMap(({ kvTransfer }) => kvTransfer.lease ?? []);
+  return leases.length === 0 ? [] : ['--kv-lease-secs', String(Math.min(...leases) / 1_000)];
 }
 
 /** The block size most workers use. Each worker also says its own in discovery. */

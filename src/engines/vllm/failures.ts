@@ -3,6 +3,14 @@ import type { FailureSignature } from '../engine.ts';
 
 /** Known failures of `vllm serve` by a line of its output, causes before consequences. Wording drifts between versions: hints only. */
 export const VLLM_FAILURES: readonly FailureSignature[] = [
+  {
+    // The thread that listens dies of it; the engine waits for that thread for ever (seen with 0.32).
+    pattern: /ZMQError: Address already in use/,
+    code: 'PORT_IN_USE',
+    cause: 'the port of its KV side channel was taken between planning and starting',
+    fix: 'Start again, or free the port.',
+    hangs: true,
+  },
   PORT_TAKEN,
   {
     pattern: /CUDA out of memory|OutOfMemoryError|less than desired GPU memory utilization/i,
