@@ -267,7 +267,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       expect([...log.live.keys()].sort()).toEqual(expected);
       expect([...log.live.values()].every(({ state }) => state === 'draining')).toBe(true);
       expect((await owner.list()).instances.length).toBe(expected.length);
-    });
+    }, 240_000); // ten thousand durable writes, on whatever disk there is
   });
 
   describe('tombstones', () => {
