@@ -23,7 +23,7 @@ const processLine = (name: string, state: string) => new RegExp(`${name} +${stat
 describe.skipIf(!hasTmux)('serve on a terminal', () => {
   it('shows the start, then the processes; Ctrl-C drains and stops, with exit status 0', async () => {
     await using box = new Sandbox();
-    using terminal = open(box, [...serve, '--set', 'workers.decode.args.startup-time=2']);
+    using terminal = open(box, [...serve, '--set', 'workers.decode.args.startup-time=6']);
     await terminal.shows(/decode-0 +starting .*waits for/);
     const ready = await terminal.shows(/quickstart {2}READY/);
     expect(ready).toMatch(processLine('prefill-1', 'ready'));
