@@ -1,0 +1,280 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
+import { decodeLegBody, kvTransferParamsOf, prefillLegBody } from '../../src/engines/vllm/kv-transfer.ts';
+import { processesOfRun, readStat } from '../../src/supervise/identity.ts';
+import { describeEngineSurface } from '../contract/engine-surface.ts';
+import { Sandbox } from '../helpers/deployment-sandbox.ts';
+import { waitFor } from '../helpers/until.ts';
+import { type Body, complete, metric, open, read, tokenIds, words } from './support/client.ts';
+import { engineFolder, recipe, START_DEADLINE_MS } from './support/environment.ts';
+
+const NAME = 'vllm-cpu-disaggregated';
+/** A machine with few cores was seen to take half a minute for one transfer. */
+const SETTLE_MS = 90_000;
+const BLOCK_SIZE = 128;
+const isGone = (pid: number) => ['Z', undefined].includes(readStat(pid)?.state);
+const EXTERNAL = { source: 'external_kv_transfer' };
+
+describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
+  const box = new Sandbox();
+  let endpoint = '';
+  let prefill = '';
+  let decode = '';
+
+  const status = (): Promise<DeploymentSnapshot> => box.status(NAME);
+  const find = async (name: string): Promise<ProcessSnapshot> =>
+    (await status()).processes.find((process) => process.name === name)!;
+  const proofs = (): number =>
+    box.events(NAME).filter((event) => event.type === 'pair' && event.message.startsWith('prefill-0')).length;
+
+  beforeAll(async () => {
+    const { code, stdout, stderr } = await box.run('serve', recipe('disaggregated'), '--detach');
+    expect(code, `${stdout}\n${stderr}`).toBe(0);
+    const snapshot = await box.ready(NAME);
+    expect(snapshot.pairs).toMatchObject([{ prefill: 'prefill-0', decode: 'decode-0', state: 'proven' }]);
+    endpoint = snapshot.endpoint;
+    const url = (name: string) => snapshot.processes.find((process) => process.name === name)!.url;
+    [prefill, decode] = [url('prefill-0'), url('decode-0')];
+  }, START_DEADLINE_MS);
+
+  afterAll(async () => {
+    await box.run('stop', NAME);
+    await box[Symbol.asyncDispose]();
+  }, 60_000);
+
+  /** Both engines have nothing to do, and no request of the frontend is under way. */
+  async function idle(): Promise<void> {
+    await waitFor(
+      'everything to be idle',
+      async () => {
+        const busy = await Promise.all([prefill, decode].map((url) => metric(url, 'vllm:num_requests_running')));
+        const waiting = await Promise.all([prefill, decode].map((url) => metric(url, 'vllm:num_requests_waiting')));
+        return [...busy, ...waiting, ...Object.values(await inFlight())].every((count) => count === 0);
+      },
+      SETTLE_MS,
+    );
+  }
+
+  async function inFlight(): Promise<Record<string, number>> {
+    const { instances } = (await (await fetch(`${endpoint}/health`)).json()) as {
+      instances: { name: string; inFlight: number }[];
+    };
+    return Object.fromEntries(instances.map((instance) => [instance.name, instance.inFlight]));
+  }
+
+  /** Through the product; the same request sent to the decode worker alone, out of reach of its cache; both must agree. */
+  async function compare(body: Body): Promise<void> {
+    const transfers = await metric(decode, 'vllm:nixl_xfer_time_seconds_count');
+    const tokens = await metric(decode, 'vllm:prompt_tokens_by_source_total', EXTERNAL);
+    const answer = await complete(endpoint, body);
+    expect(answer).toMatchObject({ status: 200, isComplete: true, error: undefined });
+    expect(answer.headers.get('x-dynamo-prefill-worker')).toBe('prefill-0');
+    expect(answer.headers.get('x-dynamo-decode-worker')).toBe('decode-0');
+    await waitFor(
+      'the transfer to be counted',
+      async () =>
+        (await metric(decode, 'vllm:nixl_xfer_time_seconds_count')) > transfers &&
+        (await metric(decode, 'vllm:prompt_tokens_by_source_total', EXTERNAL)) > tokens,
+      SETTLE_MS,
+    );
+    const alone = await complete(decode, { ...body, cache_salt: crypto.randomUUID() });
+    expect(answer.text).toBe(alone.text);
+    expect(answer.text).not.toBe('');
+    expect(answer.finish).toBe(alone.finish);
+    expect([answer.promptTokens, answer.completionTokens]).toEqual([alone.promptTokens, alone.completionTokens]);
+  }
+
+  describe('an engine’s surface', () => {
+    describeEngineSurface(() => ({ prefill, decode, model: 'tiny', maxModelLen: 4_096, blockSize: BLOCK_SIZE }));
+  });
+
+  describe('through the frontend', () => {
+    it.each([20, 129, 700, 2_500])('%i tokens of prompt: the text of the decode worker alone', async (count) => {
+      await compare({ prompt: tokenIds(count, count), max_tokens: 24 });
+    });
+
+    it.each([5, 300])('a chat of %i words, streamed: the text of the decode worker alone', async (count) => {
+      const messages = [{ role: 'user', content: words(count, count) }];
+      const usage = { stream_options: { include_usage: true } };
+      await compare({ messages, max_completion_tokens: 24, stream: true, ...usage });
+      await compare({ messages: [{ role: 'system', content: 'Be brief.' }, ...messages], max_tokens: 8 });
+    });
+
+    it('reports the cached tokens of the prefill worker, which the decode worker does not see', async () => {
+      const body = { prompt: tokenIds(600, 71), max_tokens: 4 };
+      expect((await complete(endpoint, body)).cachedTokens).toBe(0);
+      expect((await complete(endpoint, body)).cachedTokens).toBe(4 * BLOCK_SIZE);
+      const streamed = await complete(endpoint, { ...body, stream: true, stream_options: { include_usage: true } });
+      expect(streamed.cachedTokens).toBe(4 * BLOCK_SIZE);
+    });
+
+    it('does not let a client name somebody else’s KV cache', async () => {
+      const mine = Buffer.from(JSON.stringify({ model: 'tiny', prompt: tokenIds(300, 72), max_tokens: 1 }));
+      const leg = await fetch(`${prefill}/v1/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: prefillLegBody(mine),
+      });
+      const params = JSON.parse(kvTransferParamsOf(Buffer.from(await leg.arrayBuffer()))!.toString()) as object;
+      await compare({ prompt: tokenIds(300, 73), max_tokens: 12, kv_transfer_params: params });
+    });
+
+    it('hands on what the engine refuses', async () => {
+      const answer = await complete(endpoint, { prompt: tokenIds(5_000, 74), max_tokens: 4 });
+      expect(answer.status).toBe(400);
+      expect(answer.error).toContain('maximum context length is 4096 tokens');
+    });
+  });
+
+  describe('a client that goes away', () => {
+    // Whether the engine computes the prompt to its end all the same is up to it; its blocks are then kept for the lease.
+    it('while its prompt is read leaves both engines idle', async () => {
+      const gone = new AbortController();
+      const pending = complete(endpoint, { prompt: tokenIds(900, 82), max_tokens: 500, ignore_eos: true }, gone.signal);
+      pending.catch(() => {});
+      await waitFor('the prompt to be read', async () => (await inFlight())['prefill-0']! > 0, SETTLE_MS);
+      gone.abort();
+      await expect(pending).rejects.toThrow();
+      await idle();
+      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
+    });
+
+    it('in the middle of its stream frees both engines', async () => {
+      const gone = new AbortController();
+      const body = { prompt: tokenIds(500, 81), max_tokens: 3_000, ignore_eos: true, stream: true };
+      const response = await open(endpoint, body, gone.signal);
+      await response.body!.getReader().read();
+      expect(await metric(decode, 'vllm:num_requests_running')).toBe(1);
+      gone.abort();
+      await idle();
+      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
+    });
+  });
+
+  // What comes now takes workers away; each leaves the deployment whole again.
+
+  /** Waits until a worker is ready in a new incarnation and its pair has been proven again. */
+  async function comesBack(before: ProcessSnapshot, proofsBefore: number): Promise<ProcessSnapshot> {
+    const after = await waitFor(
+      `${before.name} to be back`,
+      async () => {
+        const found = await find(before.name);
+        return found.state === 'ready' && found.pid !== before.pid && (await status()).state === 'ready' && found;
+      },
+      START_DEADLINE_MS,
+    );
+    expect(after.generation).toBeGreaterThan(before.generation);
+    expect(proofs()).toBeGreaterThan(proofsBefore);
+    expect((await status()).pairs).toMatchObject([{ state: 'proven' }]);
+    [prefill, decode] = [(await find('prefill-0')).url, (await find('decode-0')).url];
+    await waitFor('the frontend to know it', async () => (await fetch(`${endpoint}/health`)).status === 200, SETTLE_MS);
+    return after;
+  }
+
+  /** Ends the engine's main process; what else belongs to that run is left to the agent, and to `expectGone`. */
+  async function kill(name: string): Promise<ProcessSnapshot & { family: number[] }> {
+    const victim = await find(name);
+    const runId = /DYNAMO_RUN_ID=([^\0]+)/.exec(readFileSync(`/proc/${victim.pid}/environ`, 'utf8'))![1]!;
+    const family = processesOfRun(runId);
+    expect(family.length).toBeGreaterThan(2);
+    process.kill(victim.pid!, 'SIGKILL');
+    return { ...victim, family };
+  }
+
+  describe('draining', () => {
+    it(
+      'the decode worker lets an open stream end',
+      async () => {
+        const [before, proven] = [await find('decode-0'), proofs()];
+        const body = { prompt: tokenIds(200, 91), max_tokens: 300, ignore_eos: true };
+        const response = await open(endpoint, { ...body, stream: true });
+        const reader = response.body!.getReader();
+        const first = await reader.read();
+        const restart = box.run('restart', 'decode-0', '--deployment', NAME);
+        const rest: Uint8Array[] = [];
+        for (let next = await reader.read(); !next.done; next = await reader.read()) rest.push(next.value);
+        const answer = read(response, Buffer.concat([first.value!, ...rest]).toString());
+        expect(answer).toMatchObject({ isComplete: true, error: undefined, finish: 'length' });
+        const { code, stderr } = await restart;
+        expect(stderr).toBe('');
+        expect(code).toBe(0);
+        await comesBack(before, proven);
+        const alone = await complete(decode, body);
+        expect(answer.text).toBe(alone.text);
+        await compare({ prompt: tokenIds(400, 92), max_tokens: 12 });
+      },
+      START_DEADLINE_MS,
+    );
+  });
+
+  describe('a prefill worker that is killed', () => {
+    it(
+      'between the legs: leg 2 fails, nothing wrong is said, and the pair is proven again',
+      async () => {
+        const proven = proofs();
+        const body = Buffer.from(
+          JSON.stringify({ model: 'tiny', prompt: tokenIds(500, 93), max_tokens: 8, temperature: 0 }),
+        );
+        const post = (url: string, leg: Buffer) =>
+          fetch(`${url}/v1/completions`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: leg,
+          });
+        const first = await post(prefill, prefillLegBody(body));
+        const params = kvTransferParamsOf(Buffer.from(await first.arrayBuffer()))!;
+        const victim = await kill('prefill-0');
+        await waitFor('it to be gone', () => isGone(victim.pid!));
+        const second = await post(decode, decodeLegBody(body, params));
+        expect(second.status).toBe(500);
+        // There is nobody to read prompts, and no worker does it instead unless the recipe lets it.
+        const answer = await complete(endpoint, { prompt: tokenIds(300, 94), max_tokens: 8 });
+        expect(answer.status).toBe(503);
+        expect(answer.text).toBe('');
+        await comesBack(victim, proven);
+        expect(victim.family.filter((pid) => !isGone(pid))).toEqual([]);
+        await compare({ prompt: tokenIds(500, 93), max_tokens: 8 });
+        await compare({ prompt: tokenIds(300, 95), max_tokens: 8, stream: true });
+      },
+      START_DEADLINE_MS,
+    );
+  });
+
+  describe('a decode worker that is killed', () => {
+    it(
+      'in the middle of a stream: the stream says so, and afterwards all is right',
+      async () => {
+        const proven = proofs();
+        const response = await open(endpoint, {
+          prompt: tokenIds(300, 96),
+          max_tokens: 3_000,
+          ignore_eos: true,
+          stream: true,
+        });
+        const reader = response.body!.getReader();
+        const parts = [(await reader.read()).value!];
+        const victim = await kill('decode-0');
+        for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
+        const answer = read(response, Buffer.concat(parts).toString());
+        expect(answer.error).toBeDefined();
+        expect(answer.finish).toBe(null);
+        await comesBack(victim, proven);
+        expect(victim.family.filter((pid) => !isGone(pid))).toEqual([]);
+        expect((await find('decode-0')).lastExit).toMatchObject({ signal: 'SIGKILL' });
+        await compare({ prompt: tokenIds(500, 97), max_tokens: 12 });
+        await compare({ messages: [{ role: 'user', content: words(60, 98) }], max_tokens: 12 });
+      },
+      START_DEADLINE_MS,
+    );
+  });
+
+  describe('stopping', () => {
+    it('leaves no process of any engine', async () => {
+      const { code, stderr } = await box.run('stop', NAME);
+      expect(stderr).toBe('');
+      expect(code).toBe(0);
+      await waitFor('nothing to be left', () => box.processes().length === 0);
+    });
+  });
+});
