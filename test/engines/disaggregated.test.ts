@@ -78,7 +78,8 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
         (await metric(decode, 'vllm:prompt_tokens_by_source_total', EXTERNAL)) > tokens,
       SETTLE_MS,
     );
-    const alone = await complete(decode, { ...body, cache_salt: crypto.randomUUID() });
+    const { kv_transfer_params: _, ...honest } = body;
+    const alone = await complete(decode, { ...honest, cache_salt: crypto.randomUUID() } as Body);
     expect(answer.text).toBe(alone.text);
     expect(answer.text).not.toBe('');
     expect(answer.finish).toBe(alone.finish);
@@ -172,13 +173,14 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     return after;
   }
 
-  /** Ends the engine's main process; what else belongs to that run is left to the agent, and to `expectGone`. */
-  async function kill(name: string): Promise<ProcessSnapshot & { family: number[] }> {
+  /** Ends the engine's main process, or all of its run at once. Whatever of it is left then is the agent's to end. */
+  async function kill(name: string, what: 'main' | 'all'): Promise<ProcessSnapshot & { family: number[] }> {
     const victim = await find(name);
     const runId = /DYNAMO_RUN_ID=([^\0]+)/.exec(readFileSync(`/proc/${victim.pid}/environ`, 'utf8'))![1]!;
-    const family = processesOfRun(runId);
+    const shim = readStat(victim.pid!)!.parent;
+    const family = processesOfRun(runId).filter((pid) => pid !== shim);
     expect(family.length).toBeGreaterThan(2);
-    process.kill(victim.pid!, 'SIGKILL');
+    for (const pid of what === 'all' ? family : [victim.pid!]) process.kill(pid, 'SIGKILL');
     return { ...victim, family };
   }
 
@@ -224,8 +226,8 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
           });
         const first = await post(prefill, prefillLegBody(body));
         const params = kvTransferParamsOf(Buffer.from(await first.arrayBuffer()))!;
-        const victim = await kill('prefill-0');
-        await waitFor('it to be gone', () => isGone(victim.pid!));
+        const victim = await kill('prefill-0', 'all');
+        await waitFor('it to be gone', () => victim.family.every(isGone));
         const second = await post(decode, decodeLegBody(body, params));
         expect(second.status).toBe(500);
         // There is nobody to read prompts, and no worker does it instead unless the recipe lets it.
@@ -254,7 +256,7 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
         });
         const reader = response.body!.getReader();
         const parts = [(await reader.read()).value!];
-        const victim = await kill('decode-0');
+        const victim = await kill('decode-0', 'main');
         for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
         const answer = read(response, Buffer.concat(parts).toString());
         expect(answer.error).toBeDefined();
