@@ -1,5 +1,5 @@
 /** What a process of a deployment is for. */
-export const ROLES = ['frontend', 'router', 'prefill', 'decode', 'aggregated', 'planner'] as const;
+export const ROLES = ['frontend', 'router', 'prefill', 'decode', 'aggregated', 'planner', 'store'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Roles that generate tokens. */

@@ -25,7 +25,30 @@ export interface LaunchPlan {
   warnings: string[];
 }
 
-export type DiscoverySpec = { backend: 'file'; ttlMs: number };
+/** Where records lie: the same for every process of the deployment. Files and variables are named, and read where they are used. */
+export type DiscoverySpec = FileDiscoverySpec | EtcdDiscoverySpec;
+
+export interface FileDiscoverySpec {
+  backend: 'file';
+  ttlMs: number;
+  /** Folder that all hosts share; absent: below the state folder. */
+  root?: string;
+}
+
+export interface EtcdDiscoverySpec {
+  backend: 'etcd';
+  ttlMs: number;
+  /** `http://10.0.0.1:2379`, or all of them `https://`. */
+  endpoints: string[];
+  prefix?: string;
+  caFile?: string;
+  certFile?: string;
+  keyFile?: string;
+  user?: string;
+  passwordFrom?: { fromEnv: string } | { fromFile: string };
+  /** Etcd is part of the deployment: processes of role `store`, by name, first to start and last to end. */
+  managed?: { members: string[] };
+}
 
 export interface PairSpec {
   prefill: string;
@@ -67,10 +90,21 @@ export interface ProcessSpec {
   kvBlockSize: number | null;
   /** What to do when `argv[0]` is not installed. */
   installHint?: string;
+  /** How its log is kept; absent: 64 MiB and three older ones. */
+  log?: LogSpec;
   /** Files written before it starts; a word of argv may name one as `{file:NAME}`. */
   files?: LaunchFile[];
+  /** Folder of its data, below the deployment's: kept over restarts, removed by a stop or an undo. */
+  dataDir?: string;
   /** Why it is where it is and has what it has, one sentence each. */
   reasons: string[];
+}
+
+export interface LogSpec {
+  /** It is rotated when it is longer. */
+  maxBytes: number;
+  /** Older logs that are kept: `x.log.1` is the newest of them. */
+  keep: number;
 }
 
 /** A literal, or the name of a place that holds a secret: never the secret itself. */
