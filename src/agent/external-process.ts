@@ -3,10 +3,11 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
-import { runCheck } from '../supervise/probes.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
+import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
+import { watchLiveness } from './watch-liveness.ts';
 
 /** Pause before a server that did not become ready is looked at again. */
 const RETRY_MS = 1_000;
@@ -23,23 +24,21 @@ const RETRY_MS = 1_000;
 export class ExternalProcess implements GangProcess {
   readonly spec: ProcessSpec;
   readonly #context: ProcessContext;
-  #state: ProcessState = 'pending';
-  #stateSince = performance.now();
-  #waitingFor: string | null = null;
+  readonly #status: ProcessStatus;
   #failure: DynamoError | undefined;
   /** Ends what belongs to the current generation: readiness, liveness. */
   #watch = new AbortController();
   #watching = false;
-  #waiters: (() => void)[] = [];
 
   constructor(spec: ProcessSpec, context: ProcessContext) {
     this.spec = spec;
     this.#context = context;
+    this.#status = new ProcessStatus(spec.name, context.events, context.changed);
     context.signal.addEventListener('abort', () => this.#watch.abort(), { once: true });
   }
 
   get state(): ProcessState {
-    return this.#state;
+    return this.#status.state;
   }
 
   get generation(): number {
@@ -59,11 +58,11 @@ export class ExternalProcess implements GangProcess {
     if (this.#watching) return;
     this.#failure = undefined;
     this.#watching = true;
-    this.#set('prepared', 'the start of its stage');
+    this.#status.set('prepared', 'the start of its stage');
   }
 
   launch(): void {
-    if (this.#state === 'prepared') this.#begin('its first answer');
+    if (this.#status.state === 'prepared') this.#begin('its first answer');
   }
 
   async adopt(): Promise<void> {
@@ -75,25 +74,24 @@ export class ExternalProcess implements GangProcess {
 
   settled(): void {
     const { wanted } = this.#context.journal.process(this.spec.name);
-    if (wanted && this.#state === 'failed') this.#again('it did not answer before the commit');
+    if (wanted && this.#status.state === 'failed') this.#again('it did not answer before the commit');
   }
 
   async whenReady(): Promise<void> {
-    while (this.#state !== 'ready') {
+    while (this.#status.state !== 'ready') {
       if (this.#failure) throw this.#failure;
-      if (this.#state === 'exited')
+      if (this.#status.state === 'exited')
         throw new DynamoError('EXITED_EARLY', `${this.spec.name} was let go before it was ready`);
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await this.#status.change();
     }
   }
 
   waitFor(what: string): void {
-    this.#waitingFor = what;
-    this.#context.changed();
+    this.#status.waitFor(what);
   }
 
   markDraining(what: string): void {
-    if (this.#state === 'ready') this.#set('draining', what);
+    if (this.#status.state === 'ready') this.#status.set('draining', what);
     else this.waitFor(what);
   }
 
@@ -101,7 +99,7 @@ export class ExternalProcess implements GangProcess {
   async stop(): Promise<void> {
     this.#watch.abort();
     this.#watching = false;
-    if (this.#state !== 'failed') this.#set('exited', null);
+    if (this.#status.state !== 'failed') this.#status.set('exited', null);
   }
 
   async startAgain(): Promise<void> {
@@ -118,8 +116,8 @@ export class ExternalProcess implements GangProcess {
       name: this.spec.name,
       role: this.spec.role,
       host: this.spec.host,
-      state: this.#state,
-      waitingFor: this.#waitingFor,
+      state: this.#status.state,
+      waitingFor: this.#status.waitingFor,
       pid: null,
       generation: entry.incarnation,
       restarts: entry.restarts,
@@ -127,14 +125,14 @@ export class ExternalProcess implements GangProcess {
       ports: this.spec.ports,
       gpus: this.spec.gpus,
       lastExit: null,
-      inStateMs: Math.round(performance.now() - this.#stateSince),
+      inStateMs: this.#status.inStateMs,
       logFile: processLog(this.#context.paths, this.spec.name),
     };
   }
 
   #begin(what: string): void {
     this.#watch = new AbortController();
-    this.#set('starting', what);
+    this.#status.set('starting', what);
     void this.#becomeReady(this.#watch.signal);
   }
 
@@ -156,32 +154,22 @@ export class ExternalProcess implements GangProcess {
           this.#failure =
             error instanceof DynamoError ? error : new DynamoError('NOT_READY', messageOf(error), { cause: error });
           this.#watching = false;
-          this.#set('failed', null);
+          this.#status.set('failed', null);
           return;
         }
         await pause(RETRY_MS, signal);
         if (signal.aborted) return;
       }
     }
-    this.#set('ready', null);
+    this.#status.set('ready', null);
     void this.#watchLiveness(signal);
   }
 
   async #watchLiveness(signal: AbortSignal): Promise<void> {
-    const rule = this.spec.liveness;
-    if (!rule) return;
-    for (let misses = 0; !signal.aborted; ) {
-      await pause(rule.periodMs, signal);
-      if (signal.aborted || this.#state !== 'ready') return;
-      const result = await runCheck(rule.check, this.spec, rule.timeoutMs, signal);
-      if (signal.aborted) return;
-      misses = result.ok ? 0 : misses + 1;
-      if (misses < rule.failures) continue;
-      const what = `${misses} checks in a row failed: ${result.detail}`;
-      this.#context.events.write('liveness-lost', `${what}; withdrawing it until it answers`, this.spec.name);
-      this.#again(what);
-      return;
-    }
+    const what = await watchLiveness(this.spec, () => this.state === 'ready', signal);
+    if (what === undefined) return;
+    this.#context.events.write('liveness-lost', `${what}; withdrawing it until it answers`, this.spec.name);
+    this.#again(what);
   }
 
   /** Withdrawn, and looked at anew as the next generation: what was withdrawn stays withdrawn. */
@@ -198,17 +186,5 @@ export class ExternalProcess implements GangProcess {
     this.#failure = undefined;
     this.#watching = true;
     this.#begin(`its answer: ${why}`);
-  }
-
-  #set(state: ProcessState, waitingFor: string | null): void {
-    this.#waitingFor = waitingFor;
-    if (state !== this.#state) {
-      const waiting = waitingFor ? `, waiting for ${waitingFor}` : '';
-      this.#context.events.write('state', `${this.#state} → ${state}${waiting}`, this.spec.name);
-      this.#state = state;
-      this.#stateSince = performance.now();
-    }
-    for (const wake of this.#waiters.splice(0)) wake();
-    this.#context.changed();
   }
 }

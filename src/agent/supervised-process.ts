@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
@@ -8,14 +7,16 @@ import type { ExitSnapshot, ProcessSnapshot, ProcessState } from '../deployment/
 import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { fileSize, lastLines } from '../supervise/log-tail.ts';
-import { runCheck } from '../supervise/probes.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
+import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
+import { RunFolders } from './run-folders.ts';
+import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
 const SWEEP_MS = 2_000;
@@ -33,9 +34,8 @@ const SWEEP_MS = 2_000;
 export class SupervisedProcess implements GangProcess {
   readonly spec: ProcessSpec;
   readonly #context: ProcessContext;
-  #state: ProcessState = 'pending';
-  #stateSince = performance.now();
-  #waitingFor: string | null = null;
+  readonly #status: ProcessStatus;
+  readonly #runs: RunFolders;
   #shim: ShimProcess | undefined;
   /** A spawn under way: whoever stops the process waits for it, so that no shim comes up behind its back. */
   #spawning: Promise<void> | undefined;
@@ -48,15 +48,16 @@ export class SupervisedProcess implements GangProcess {
   #readySince: number | undefined;
   /** Ends what belongs to the current incarnation: readiness, liveness, backoff. */
   #incarnation = new AbortController();
-  #waiters: (() => void)[] = [];
 
   constructor(spec: ProcessSpec, context: ProcessContext) {
     this.spec = spec;
     this.#context = context;
+    this.#status = new ProcessStatus(spec.name, context.events, context.changed);
+    this.#runs = new RunFolders(context.paths, spec.name);
   }
 
   get state(): ProcessState {
-    return this.#state;
+    return this.#status.state;
   }
 
   get generation(): number {
@@ -83,8 +84,7 @@ export class SupervisedProcess implements GangProcess {
   async #spawnShim(): Promise<void> {
     const { journal, lockFds, environment } = this.#context;
     const { incarnation, runId } = journal.process(this.spec.name);
-    const runDir = this.#runDir(incarnation);
-    rmSync(runDir, { recursive: true, force: true });
+    const runDir = this.#runs.clear(incarnation);
     this.#begin();
     this.#shim = await ShimProcess.prepare({
       runDir,
@@ -95,16 +95,16 @@ export class SupervisedProcess implements GangProcess {
       logFile: this.#logFile,
       lockFds: lockFds(this.spec),
     });
-    this.#prune(incarnation);
-    this.#set('prepared', 'the start of its stage');
+    this.#runs.prune(incarnation);
+    this.#status.set('prepared', 'the start of its stage');
     void this.#watchExit(this.#shim, this.#incarnation.signal);
   }
 
   /** Lets the engine start and begins to look at its readiness; the journal says already that it shall run. */
   launch(): void {
-    if (this.#state !== 'prepared' || !this.#shim) return;
+    if (this.#status.state !== 'prepared' || !this.#shim) return;
     this.#shim.launch();
-    this.#set('starting', 'its first sign of life');
+    this.#status.set('starting', 'its first sign of life');
     void this.#becomeReady(this.#incarnation.signal);
     void this.#announcePid(this.#incarnation.signal);
   }
@@ -115,52 +115,50 @@ export class SupervisedProcess implements GangProcess {
     this.#lastExit = entry.lastExit ?? null;
     if (entry.incarnation === 0) return;
     this.#begin();
-    this.#shim = ShimProcess.adopt(this.#runDir(entry.incarnation), this.#context.signal);
+    this.#shim = ShimProcess.adopt(this.#runs.of(entry.incarnation), this.#context.signal);
     if (this.#shim?.launched) {
-      this.#set('starting', 'its readiness, after the agent came back');
+      this.#status.set('starting', 'its readiness, after the agent came back');
       void this.#watchExit(this.#shim, this.#incarnation.signal);
       void this.#becomeReady(this.#incarnation.signal);
       return;
     }
     // It never got its `go`, or it ended while no agent lived.
-    const exit = this.#shim ? { code: null, signal: null } : this.#recordedExit(entry.incarnation);
+    const exit = this.#shim ? { code: null, signal: null } : this.#runs.exitOf(entry.incarnation);
     this.#shim = undefined;
     await killRun(entry, SWEEP_MS);
     if (entry.wanted && this.#context.mayRestart()) this.#afterExit(exit, 'it ended while no agent lived');
-    else this.#set('pending', null);
+    else this.#status.set('pending', null);
   }
 
   /** The gang is committed: what ended between its readiness and the commit comes under the restart policy now. */
   settled(): void {
     const { incarnation, wanted } = this.#context.journal.process(this.spec.name);
-    if (!wanted || this.running || (this.#state !== 'failed' && this.#state !== 'pending')) return;
+    if (!wanted || this.running || (this.#status.state !== 'failed' && this.#status.state !== 'pending')) return;
     this.#failure = undefined;
-    this.#afterExit(this.#recordedExit(incarnation), 'it ended before the commit');
+    this.#afterExit(this.#runs.exitOf(incarnation), 'it ended before the commit');
   }
 
   /** Resolves when ready; rejects with the reason it never will be. */
   async whenReady(): Promise<void> {
-    while (this.#state !== 'ready') {
+    while (this.#status.state !== 'ready') {
       if (this.#failure) throw this.#failure;
       // Taken down on purpose: the start it belonged to was undone or stopped.
       if (this.#stopping) throw new DynamoError('START_LOST', `${this.spec.name} was stopped before it was ready`);
-      if (this.#state === 'exited')
+      if (this.#status.state === 'exited')
         throw new DynamoError('EXITED_EARLY', `${this.spec.name} ended before it was ready`);
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await this.#status.change();
     }
   }
 
   /** Says what it is waiting for, beyond its own checks. */
   waitFor(what: string): void {
-    this.#waitingFor = what;
-    this.#context.changed();
+    this.#status.waitFor(what);
   }
 
   /** Marks it draining: the gang withdraws it and waits for its requests before `stop`. */
   markDraining(what: string): void {
-    if (this.#state === 'ready') this.#set('draining', what);
-    else this.#waitingFor = what;
-    this.#context.changed();
+    if (this.#status.state === 'ready') this.#status.set('draining', what);
+    else this.#status.waitFor(what);
   }
 
   /** Ends it: SIGTERM to its group, SIGKILL after `killAfterMs`. Also cancels a pending restart. Resolves when all of it is gone. */
@@ -171,15 +169,15 @@ export class SupervisedProcess implements GangProcess {
     const shim = this.#shim;
     if (!shim || !this.running) {
       if (shim) await shim.exited;
-      if (this.#state !== 'failed') this.#set('exited', null);
+      if (this.#status.state !== 'failed') this.#status.set('exited', null);
       return;
     }
-    this.#set(
+    this.#status.set(
       'stopping',
       killAfterMs === 0 ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`,
     );
     await shim.terminate(killAfterMs);
-    this.#set('exited', null);
+    this.#status.set('exited', null);
   }
 
   /** Starts it again after a `stop`, or after its restarts were spent. */
@@ -197,8 +195,8 @@ export class SupervisedProcess implements GangProcess {
       name: this.spec.name,
       role: this.spec.role,
       host: this.spec.host,
-      state: this.#state,
-      waitingFor: this.#waitingFor,
+      state: this.#status.state,
+      waitingFor: this.#status.waitingFor,
       pid: this.running ? (this.#shim?.enginePid ?? null) : null,
       generation: entry.incarnation,
       restarts: entry.restarts,
@@ -206,7 +204,7 @@ export class SupervisedProcess implements GangProcess {
       ports: this.spec.ports,
       gpus: this.spec.gpus,
       lastExit: this.#lastExit,
-      inStateMs: Math.round(performance.now() - this.#stateSince),
+      inStateMs: this.#status.inStateMs,
       logFile: this.#logFile,
     };
   }
@@ -216,8 +214,7 @@ export class SupervisedProcess implements GangProcess {
       await awaitReadiness(this.spec, {
         lastLines: (count) => this.#lastLines(count),
         onWaiting: (text) => {
-          this.#waitingFor = text;
-          this.#context.changed();
+          this.#status.waitFor(text);
         },
         signal,
       });
@@ -235,12 +232,12 @@ export class SupervisedProcess implements GangProcess {
       });
       this.#context.events.write('not-ready', failure.message, this.spec.name);
       if (this.#context.mayRestart()) this.#kill(failure.message);
-      else this.#set('failed', null);
+      else this.#status.set('failed', null);
       return;
     }
     this.#readySince = performance.now();
     this.#failure = undefined;
-    this.#set('ready', null);
+    this.#status.set('ready', null);
     void this.#watchLiveness(signal);
   }
 
@@ -251,20 +248,10 @@ export class SupervisedProcess implements GangProcess {
   }
 
   async #watchLiveness(signal: AbortSignal): Promise<void> {
-    const rule = this.spec.liveness;
-    if (!rule) return;
-    for (let misses = 0; !signal.aborted; ) {
-      await pause(rule.periodMs, signal);
-      if (signal.aborted || this.#state !== 'ready') return;
-      const result = await runCheck(rule.check, this.spec, rule.timeoutMs, signal);
-      if (signal.aborted) return;
-      misses = result.ok ? 0 : misses + 1;
-      if (misses < rule.failures) continue;
-      const reason = `${misses} checks in a row failed: ${result.detail}`;
-      this.#context.events.write('liveness-lost', `${reason}; killing it`, this.spec.name);
-      this.#kill(reason);
-      return;
-    }
+    const reason = await watchLiveness(this.spec, () => this.state === 'ready', signal);
+    if (reason === undefined) return;
+    this.#context.events.write('liveness-lost', `${reason}; killing it`, this.spec.name);
+    this.#kill(reason);
   }
 
   async #watchExit(shim: ShimProcess, signal: AbortSignal): Promise<void> {
@@ -290,7 +277,7 @@ export class SupervisedProcess implements GangProcess {
       this.#recordExit(exit, how, lines);
       this.#failure ??= explainExit(this.spec, how, lines);
       this.#context.events.write('exited', this.#failure.message, this.spec.name);
-      this.#set('failed', null);
+      this.#status.set('failed', null);
       return;
     }
     const entry = this.#context.journal.process(this.spec.name);
@@ -304,13 +291,13 @@ export class SupervisedProcess implements GangProcess {
     }
     this.#failure = new DynamoError('PROCESS_FAILED', `${this.spec.name}: ${reason}`, { details: lines });
     this.#persist({ wanted: false, lastExit: this.#lastExit });
-    this.#set(decision.action === 'done' ? 'exited' : 'failed', null);
+    this.#status.set(decision.action === 'done' ? 'exited' : 'failed', null);
   }
 
   async #restart(attempt: number, delayMs: number, reason: string): Promise<void> {
     this.#begin();
     const { signal } = this.#incarnation;
-    this.#set('backoff', `its restart in ${(delayMs / 1000).toFixed(1)} s: ${reason}`);
+    this.#status.set('backoff', `its restart in ${(delayMs / 1000).toFixed(1)} s: ${reason}`);
     await pause(delayMs, anySignal(signal, this.#context.signal));
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
@@ -330,10 +317,6 @@ export class SupervisedProcess implements GangProcess {
     this.#lastExit = { code: exit.code, signal: exit.signal, at: new Date().toISOString(), reason, lastLines: lines };
   }
 
-  #recordedExit(incarnation: number): ShimExit {
-    return ShimProcess.exitOf(this.#runDir(incarnation)) ?? { code: null, signal: null };
-  }
-
   #persist(change: Partial<JournalProcess>): void {
     try {
       this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
@@ -350,21 +333,6 @@ export class SupervisedProcess implements GangProcess {
     this.#killReason = null;
   }
 
-  #set(state: ProcessState, waitingFor: string | null): void {
-    this.#waitingFor = waitingFor;
-    if (state !== this.#state) {
-      this.#context.events.write(
-        'state',
-        `${this.#state} → ${state}${waitingFor ? `, waiting for ${waitingFor}` : ''}`,
-        this.spec.name,
-      );
-      this.#state = state;
-      this.#stateSince = performance.now();
-    }
-    for (const wake of this.#waiters.splice(0)) wake();
-    this.#context.changed();
-  }
-
   #lastLines(count: number): string[] {
     const entry = this.#context.journal.process(this.spec.name);
     return lastLines(this.#logFile, count, entry.logOffset);
@@ -372,17 +340,5 @@ export class SupervisedProcess implements GangProcess {
 
   get #logFile(): string {
     return processLog(this.#context.paths, this.spec.name);
-  }
-
-  #runDir(incarnation: number): string {
-    return path.join(this.#context.paths.runs, this.spec.name, String(incarnation));
-  }
-
-  /** Keeps the folders of the last few incarnations, for whoever looks into a crash. */
-  #prune(incarnation: number): void {
-    const folder = path.join(this.#context.paths.runs, this.spec.name);
-    for (const entry of readdirSync(folder)) {
-      if (Number(entry) < incarnation - 3) rmSync(path.join(folder, entry), { recursive: true, force: true });
-    }
   }
 }
