@@ -1,42 +1,92 @@
-import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
-import { LogReader } from '../deployment/log-reader.ts';
+import { LocalLogFiles } from '../deployment/logs/log-files.ts';
+import { type LoggedLine, LogHistory } from '../deployment/logs/log-history.ts';
+import { mergeLines } from '../deployment/logs/merge-lines.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
+import { type LogQuery, matchesQuery, readQuery } from './log-query.ts';
+import { type Print, printJson, printText } from './print-lines.ts';
 
 const FOLLOW_MS = 150;
+/** Lines printed in one write. */
+const BATCH = 500;
 
-/** Prints the newest lines of each log, and with `follow` whatever is appended, each line led by its process. */
-export async function runLogs(
-  name: string | undefined,
-  wanted: readonly string[],
-  flags: { follow?: boolean; tail: string },
-): Promise<void> {
-  const tail = Number(flags.tail);
-  if (!Number.isInteger(tail) || tail < 0)
-    throw new DynamoError('USAGE', `--tail wants a number of lines, not ${flags.tail}`);
+export interface LogFlags {
+  follow?: boolean;
+  tail?: string;
+  since?: string;
+  until?: string;
+  grep?: string;
+  timestamps?: boolean;
+  json?: boolean;
+}
+
+/** Prints lines of all logs in order of arrival, and with `follow` whatever is appended. */
+export async function runLogs(name: string | undefined, wanted: readonly string[], flags: LogFlags): Promise<void> {
+  const query = readQuery(flags, Date.now());
   const deployment = name ?? theOnlyDeployment();
   readDeployment(deployment);
-  const folder = path.dirname(deploymentPaths(deploymentDir(deployment)).controllerLog);
-  const names = chooseLogs(folder, wanted);
-  const width = Math.max(...names.map((entry) => entry.length));
-  const print = (process: string, lines: readonly string[]) =>
-    writeLines(lines.map((line) => (names.length === 1 ? line : `${process.padEnd(width)} | ${line}`)));
-  const readers = names.map((process) => ({ process, reader: new LogReader(path.join(folder, `${process}.log`)) }));
-  for (const { process, reader } of readers) print(process, reader.begin(tail));
-  if (!flags.follow) return;
+  const files = new LocalLogFiles(path.dirname(deploymentPaths(deploymentDir(deployment)).controllerLog));
+  const names = chooseLogs(await files.list(), wanted);
+  const print = flags.json
+    ? printJson
+    : printText({
+        width: names.length === 1 ? 0 : Math.max(...names.map((entry) => entry.length)),
+        timestamps: flags.timestamps ?? false,
+        terminal: process.stdout.isTTY ?? false,
+      });
+  const histories = names.map((entry) => new LogHistory(files, entry, { follows: flags.follow ?? false }));
+  let batch: LoggedLine[] = [];
+  for await (const line of mergeLines(histories.map((history) => past(history, query)))) {
+    batch.push(line);
+    if (batch.length < BATCH) continue;
+    await print(batch);
+    batch = [];
+  }
+  await print(batch);
+  if (flags.follow) await follow(histories, query, print);
+}
+
+async function follow(histories: readonly LogHistory[], query: LogQuery, print: Print): Promise<void> {
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => ended.abort());
   while (!ended.signal.aborted) {
-    for (const { process, reader } of readers) print(process, reader.next());
+    const fresh: LoggedLine[] = [];
+    const arrival = { at: Date.now(), from: null };
+    for (const history of histories) {
+      for (const line of await history.next()) {
+        const timed = { ...line, arrival: line.arrival ?? arrival };
+        if (matchesQuery(timed, query)) fresh.push(timed);
+      }
+    }
+    await print(fresh);
     await pause(FOLLOW_MS, ended.signal);
   }
 }
 
-function chooseLogs(folder: string, wanted: readonly string[]): string[] {
-  const present = readdirSync(folder).flatMap((file) => (file.endsWith('.log') ? [file.slice(0, -4)] : []));
+/** What one log has to show of its past. */
+async function* past(history: LogHistory, query: LogQuery): AsyncGenerator<LoggedLine> {
+  if (query.tail !== undefined && !query.filters) {
+    yield* await history.tail(query.tail);
+    return;
+  }
+  const newest: LoggedLine[] = [];
+  for await (const line of history.lines(query.since)) {
+    if (!matchesQuery(line, query)) continue;
+    if (query.tail === undefined) {
+      yield line;
+      continue;
+    }
+    newest.push(line);
+    if (newest.length > 2 * query.tail) newest.splice(0, newest.length - query.tail);
+  }
+  if (query.tail) yield* newest.slice(-query.tail);
+}
+
+function chooseLogs(files: readonly string[], wanted: readonly string[]): string[] {
+  const present = files.flatMap((file) => (file.endsWith('.log') ? [file.slice(0, -4)] : [])).sort();
   const unknown = wanted.filter((name) => !present.includes(name));
   if (unknown.length > 0) {
     throw new DynamoError('USAGE', `no log of ${unknown.join(', ')}`, {
@@ -44,11 +94,6 @@ function chooseLogs(folder: string, wanted: readonly string[]): string[] {
     });
   }
   // The supervisors' own logs only when asked for.
-  return wanted.length > 0
-    ? [...wanted]
-    : present.filter((name) => name !== 'controller' && !name.startsWith('agent-')).sort();
-}
-
-function writeLines(lines: readonly string[]): void {
-  if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
+  if (wanted.length > 0) return [...wanted];
+  return present.filter((name) => name !== 'controller' && !name.startsWith('agent-'));
 }
