@@ -88,6 +88,10 @@ export interface ProcessSpec {
   drain: DrainSpec;
   kvTransfer: KvTransferDialect | null;
   kvBlockSize: number | null;
+  /** The model has more than one kind of KV cache, as its own configuration says; absent where that is not known. */
+  hybridKv?: boolean;
+  /** It is part of a worker that spans several hosts. Absent: it is a worker of its own. */
+  group?: GroupMember;
   /** What to do when `argv[0]` is not installed. */
   installHint?: string;
   /** How its log is kept; absent: 64 MiB and three older ones. */
@@ -105,6 +109,21 @@ export interface LogSpec {
   maxBytes: number;
   /** Older logs that are kept: `x.log.1` is the newest of them. */
   keep: number;
+}
+
+/**
+ * One of the processes that are one worker together. All start together and end together: when one ends, the others cannot go
+ * on, so a restart is one of the whole group. Rank 0 is the leader: it alone serves requests, is published and is paired, and
+ * once it is ready the group is. A follower counts as ready when it runs (it has no readiness checks and no liveness).
+ */
+export interface GroupMember {
+  /** The worker's name, which is the leader's: `prefill-0`. Followers are `prefill-0-node1`, `prefill-0-node2`, … */
+  name: string;
+  /** 0 is the leader. */
+  rank: number;
+  /** Members, the leader included. */
+  size: number;
+  leader: boolean;
 }
 
 /** A literal, or the name of a place that holds a secret: never the secret itself. */
