@@ -1,4 +1,4 @@
-import { nearest } from '../recipe/nearest.ts';
+import { nearest } from '../yaml/nearest.ts';
 
 /** What the help of an installed engine lists, without dashes and with `-` between words: `max-model-len`. */
 export type KnownFlags = ReadonlySet<string>;

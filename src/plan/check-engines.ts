@@ -1,9 +1,9 @@
 import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { Engine, EngineFindings, WorkerSettings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
-import { didYouMean } from '../recipe/nearest.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { ModelRecipe, Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
+import { didYouMean } from '../yaml/nearest.ts';
 
 export interface EngineCheck {
   problems: RecipeIssue[];

@@ -1,7 +1,7 @@
 import { DynamoError } from '../base/errors.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
-import { formatPath } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/recipe.ts';
+import { formatPath } from '../yaml/problem.ts';
 import { openPortBook, type PortBook } from './assign-ports.ts';
 import { checkEngines } from './check-engines.ts';
 import { choosePairs } from './choose-pairs.ts';

@@ -1,6 +1,8 @@
 import { WORKER_ROLES } from '../base/role.ts';
+import { formatPath } from '../yaml/problem.ts';
+import { checkDiscovery } from './check-discovery.ts';
 import { groupsOf, modelsOf } from './normalise.ts';
-import { formatPath, type RecipeIssue } from './problem.ts';
+import type { RecipeIssue } from './problem.ts';
 import type { RecipePath } from './recipe.ts';
 import type { ModelFile, RecipeFile } from './schema.ts';
 
@@ -123,6 +125,7 @@ const CHECKS: readonly Check[] = [
   transferForDisaggregation,
   distinctNames,
   distinctPorts,
+  (file) => checkDiscovery(file.discovery),
   usefulTimes,
 ];
 

@@ -1,4 +1,4 @@
-import type { JsonSchema } from './json-schema.ts';
+import type { JsonSchema } from '../yaml/json-schema.ts';
 
 /** `data` with the defaults of the schema where a key is missing. Data that fits no alternative is left as it is. */
 export function fillDefaults(data: unknown, schema: JsonSchema, root: JsonSchema = schema): unknown {

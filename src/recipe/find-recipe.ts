@@ -1,12 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { DynamoError, systemCode } from '../base/errors.ts';
+import { DynamoError } from '../base/errors.ts';
 import { packageRoot } from '../base/package-root.ts';
-import { didYouMean } from './nearest.ts';
-
-/** A recipe is small; a file beyond this is something else. */
-const LARGEST_BYTES = 1024 ** 2;
+import { didYouMean } from '../yaml/nearest.ts';
+import { readText } from '../yaml/read-text.ts';
 
 const recipesDir = (): string => path.join(packageRoot, 'recipes');
 
@@ -53,20 +51,9 @@ function isFile(file: string): boolean {
 
 /** Text of a recipe file. Throws `RECIPE_NOT_FOUND` when it cannot be read, `RECIPE_INVALID` when it is no text. */
 export function readRecipeText(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new DynamoError('RECIPE_NOT_FOUND', `cannot read ${file}: ${systemCode(error) ?? 'unknown error'}`, {
-      cause: error,
-      hint: 'Check the path and its permissions.',
-    });
-  }
-  if (bytes.length > LARGEST_BYTES)
-    throw new DynamoError('RECIPE_INVALID', `${file} has ${bytes.length} bytes; a recipe has at most ${LARGEST_BYTES}`);
-  const text = bytes.toString('utf8');
-  if (text.includes('\u0000') || text.includes('\ufffd'))
-    throw new DynamoError('RECIPE_INVALID', `${file} is not a text file in UTF-8`);
-  // A byte order mark would shift every column of the first line.
-  return text.startsWith('\ufeff') ? text.slice(1) : text;
+  return readText(file, (reason, message, cause) =>
+    reason === 'unreadable'
+      ? new DynamoError('RECIPE_NOT_FOUND', message, { cause, hint: 'Check the path and its permissions.' })
+      : new DynamoError('RECIPE_INVALID', message),
+  );
 }

@@ -1,25 +1,6 @@
 import { z } from 'zod';
+import type { JsonSchema } from '../yaml/json-schema.ts';
 import { recipeSchema } from './schema.ts';
-
-/** The part of JSON schema that the recipe's uses. */
-export interface JsonSchema {
-  $ref?: string;
-  type?: string | string[];
-  description?: string;
-  default?: unknown;
-  properties?: Record<string, JsonSchema>;
-  additionalProperties?: boolean | JsonSchema;
-  patternProperties?: Record<string, JsonSchema | boolean>;
-  items?: JsonSchema;
-  anyOf?: JsonSchema[];
-  allOf?: JsonSchema[];
-  enum?: unknown[];
-  const?: unknown;
-  required?: string[];
-  minimum?: number;
-  maximum?: number;
-  $defs?: Record<string, JsonSchema>;
-}
 
 /** JSON schema (2020-12) of a recipe as written, for editors: `# yaml-language-server: $schema=recipe.schema.json`. */
 export function recipeJsonSchema(): JsonSchema {

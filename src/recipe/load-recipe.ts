@@ -1,18 +1,19 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { DynamoError, messageOf } from '../base/errors.ts';
+import { addIssues, checkTree, dataOf } from '../yaml/check-tree.ts';
+import type { Problem } from '../yaml/problem.ts';
+import { showPath } from '../yaml/read-text.ts';
+import { readYaml } from '../yaml/read-yaml.ts';
+import { substituteEnvironment } from '../yaml/substitute.ts';
+import { mapOver, mergeTrees, removeAt, type Tree } from '../yaml/tree.ts';
 import { crossCheck } from './cross-checks.ts';
 import { findRecipe, readRecipeText } from './find-recipe.ts';
 import { normaliseRecipe } from './normalise.ts';
 import { applyOverride } from './overrides.ts';
-import { type Problem, type RecipeIssue, recipeError } from './problem.ts';
+import { type RecipeIssue, recipeError } from './problem.ts';
 import type { Recipe } from './recipe.ts';
-import { type RecipeFile, recipeSchema } from './schema.ts';
-import { describePlace } from './source.ts';
-import { substituteEnvironment } from './substitute.ts';
-import { follow, mapOver, mergeTrees, placeOf, removeAt, renameAt, type Tree, toPlain } from './tree.ts';
-import { validate } from './validate.ts';
-import { readYaml } from './yaml-tree.ts';
+import { recipeSchema } from './schema.ts';
 
 export interface LoadedRecipe {
   recipe: Recipe;
@@ -49,15 +50,10 @@ export async function loadRecipe(pathOrName: string, options: LoadOptions): Prom
   tree = resolvePaths(substituteEnvironment(tree, options.env, problems), options.cwd);
   const shown = showPath(file, options.cwd);
   if (problems.some((problem) => problem.unreadable)) throw recipeError(shown, problems);
-  const checked = checkTree(tree, fallbackName(file), options.check);
-  const unread = new Set(problems.map((problem) => describePlace(problem.place)));
-  for (const issue of checked.issues) {
-    const place = placeOf(tree, issue.path, issue.atKey ?? false);
-    // What could not even be read (an unset variable) needs no second complaint.
-    if (!unread.has(describePlace(place))) problems.push({ place, message: issue.message });
-  }
-  if (problems.length > 0 || !checked.recipe) throw recipeError(shown, problems);
-  return { recipe: checked.recipe, file, sources, resolved: dataOf(tree) };
+  const checked = checkRecipe(tree, fallbackName(file), options.check);
+  addIssues(checked.issues, tree, problems);
+  if (problems.length > 0 || !checked.result) throw recipeError(shown, problems);
+  return { recipe: checked.result, file, sources, resolved: dataOf(tree) };
 }
 
 interface ReadContext {
@@ -98,47 +94,13 @@ function readWithBase(file: string, context: ReadContext): Tree {
   }
 }
 
-/**
- * Schema, then rules. When the schema finds something, that is left out (a misspelt key: set right) and the rest is
- * checked again, so that a typing error neither hides a missing decode worker nor looks like one.
- */
-function checkTree(
-  tree: Tree,
-  name: string,
-  check: LoadOptions['check'],
-): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
-  const { value, issues } = validate(recipeSchema, dataOf(tree));
-  if (value) return finish(value);
-  const reduced = issues.reduce<Tree>(setRight, tree);
-  const second = validate(recipeSchema, dataOf(reduced));
-  const further = second.value ? finish(second.value).issues : [];
-  const blamed = (issue: RecipeIssue) =>
-    issues.some((first) => startsWith(issue.path, first.path) || startsWith(first.path, issue.path));
-  return { recipe: undefined, issues: [...issues, ...further.filter((issue) => !blamed(issue))] };
-
-  function finish(file: RecipeFile): { recipe: Recipe | undefined; issues: RecipeIssue[] } {
-    const crossed = crossCheck(file);
+/** Schema, then the rules between keys, then those of other layers. */
+function checkRecipe(tree: Tree, name: string, check: LoadOptions['check']) {
+  return checkTree(tree, recipeSchema, (file) => {
     const recipe = normaliseRecipe(file, name);
-    const found = [...crossed, ...(check?.(recipe) ?? [])];
-    return { recipe: found.length === 0 ? recipe : undefined, issues: found };
-  }
-}
-
-/** Without what is wrong; a misspelt key is taken for the one that was meant. */
-function setRight(tree: Tree, issue: RecipeIssue): Tree {
-  const above = issue.path.slice(0, -1);
-  const meant = issue.meant !== undefined && !follow(tree, [...above, issue.meant]).complete;
-  return meant ? renameAt(tree, issue.path, issue.meant!) : removeAt(tree, issue.path);
-}
-
-const startsWith = (path: RecipeIssue['path'], start: RecipeIssue['path']): boolean =>
-  start.every((part, index) => path[index] === part);
-
-/** Plain data without the keys that belong to the user. */
-function dataOf(tree: Tree): unknown {
-  if (tree.kind !== 'map') return toPlain(tree);
-  const entries = new Map([...tree.entries].filter(([key]) => !key.startsWith('x-')));
-  return toPlain({ ...tree, entries });
+    const issues = [...crossCheck(file), ...(check?.(recipe) ?? [])];
+    return { result: issues.length === 0 ? recipe : undefined, issues };
+  });
 }
 
 /** A relative path is relative to the file it stands in, whichever base that is; in `--set` to the working folder. */
@@ -153,13 +115,17 @@ function resolvePaths(tree: Tree, cwd: string): Tree {
   });
 }
 
+const DISCOVERY_PATHS: readonly string[] = ['root', 'caFile', 'certFile', 'keyFile', 'command'];
+
 function isPathKey(at: readonly (string | number)[]): boolean {
   const last = at.at(-1);
   const isModel = last === 'model' && (at.length === 1 || (at.length === 3 && at[0] === 'models'));
+  const isStore = at[0] === 'discovery' && typeof last === 'string' && DISCOVERY_PATHS.includes(last);
   const isFolder = last === 'compileCache' || (last === 'path' && at.at(-2) === 'disk');
   return (
     isModel ||
     isFolder ||
+    isStore ||
     last === 'fromFile' ||
     (last === 'command' && at.includes('workers')) ||
     at.at(-2) === 'command'
@@ -172,12 +138,6 @@ function fallbackName(file: string): string {
     .replace(/\.[^.]*$/, '')
     .replace(/[^a-zA-Z0-9._-]/g, '-');
   return plain.replace(/^[^a-zA-Z0-9]+/, '').slice(0, 63) || 'recipe';
-}
-
-/** Relative where that is shorter and stays inside the working folder. */
-function showPath(file: string, cwd: string): string {
-  const relative = path.relative(cwd, file);
-  return relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
 }
 
 function realPath(file: string): string {

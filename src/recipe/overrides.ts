@@ -1,7 +1,7 @@
-import { formatPath, type Problem } from './problem.ts';
-import type { Place, Source } from './source.ts';
-import type { MapEntry, Tree } from './tree.ts';
-import { readYaml } from './yaml-tree.ts';
+import { formatPath, type Problem } from '../yaml/problem.ts';
+import { readYaml } from '../yaml/read-yaml.ts';
+import type { Place, Source } from '../yaml/source.ts';
+import type { MapEntry, Tree } from '../yaml/tree.ts';
 
 /**
  * Applies `path=value`, the `number`th `--set` (from 1). The value is YAML. A path has dots and list indices:

@@ -1,47 +1,11 @@
 import { DynamoError } from '../base/errors.ts';
-import { describePlace, excerptOf, type Place, positionOf } from './source.ts';
-
-/** Something wrong at a place in the recipe. */
-export interface Problem {
-  place: Place;
-  message: string;
-  /** The text could not be read past here: nothing can be said about what follows. */
-  unreadable?: boolean;
-}
+import { describeProblems, type PathIssue, type Problem } from '../yaml/problem.ts';
 
 /** Something wrong at a path of the recipe; the loader knows the place. */
-export interface RecipeIssue {
-  path: readonly (string | number)[];
-  message: string;
-  /** Point at the key itself and not at its value. */
-  atKey?: boolean;
-  /** The key that was probably meant: what follows is checked as if it stood there. */
-  meant?: string;
-}
+export type RecipeIssue = PathIssue;
 
 /** One error for all problems, in the order of the text, each with its line and a caret. */
 export function recipeError(name: string, problems: readonly Problem[]): DynamoError {
-  const unique = new Map(problems.map((problem) => [`${describePlace(problem.place)} ${problem.message}`, problem]));
-  const sorted = [...unique.values()].sort(byPlace);
-  const count = sorted.length === 1 ? 'a problem' : `${sorted.length} problems`;
-  return new DynamoError('RECIPE_INVALID', `${name} has ${count}`, { details: sorted.flatMap(describeProblem) });
-}
-
-function describeProblem(problem: Problem): string[] {
-  return [`${describePlace(problem.place)}: ${problem.message}`, ...excerptOf(problem.place)];
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  if (a.place.source !== b.place.source)
-    return a.place.source.name.localeCompare(b.place.source.name, 'en', { numeric: true });
-  const [left, right] = [positionOf(a.place), positionOf(b.place)];
-  return left.line - right.line || left.column - right.column;
-}
-
-/** `workers.prefill[0].args.block-size`: how a path is written in messages. */
-export function formatPath(path: readonly (string | number)[]): string {
-  return path.reduce<string>(
-    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
-    '',
-  );
+  const { count, details } = describeProblems(problems);
+  return new DynamoError('RECIPE_INVALID', `${name} has ${count}`, { details });
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byteSize } from './schema-values.ts';
+import { byteSize } from '../yaml/schema-values.ts';
 
 /** Where weights come from and where KV blocks go when the GPU is full. */
 

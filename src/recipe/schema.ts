@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { byteSize, duration, envMap, port } from '../yaml/schema-values.ts';
+import { engineArgs } from './schema-args.ts';
 import { kvOffload, load } from './schema-memory.ts';
-import { byteSize, duration, engineArgs, envMap, port } from './schema-values.ts';
 
 /**
  * The recipe as people write it. The only source of configuration: types, validation, `dynamo recipe schema` and

@@ -4,13 +4,14 @@
  */
 export const RANK: Record<string, number> = {
   base: 1,
+  yaml: 2,
   openai: 2.1,
   telemetry: 2.1,
   tokens: 2.1,
+  hosts: 2.1,
   recipe: 2.2,
   discovery: 2.2,
   scheduler: 2.2,
-  hosts: 2.2,
   routing: 2.3,
   engines: 2.3,
   plan: 2.4,

@@ -1,7 +1,7 @@
 import type { Check } from '../../plan/launch-plan.ts';
-import { didYouMean } from '../../recipe/nearest.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
+import { didYouMean } from '../../yaml/nearest.ts';
 import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';

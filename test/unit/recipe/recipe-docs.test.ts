@@ -3,8 +3,9 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fillDefaults } from '../../../src/recipe/fill-defaults.ts';
 import { formatRecipe } from '../../../src/recipe/format-recipe.ts';
-import { type JsonSchema, recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
+import { recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
 import { recipeDocs } from '../../../src/recipe/recipe-docs.ts';
+import type { JsonSchema } from '../../../src/yaml/json-schema.ts';
 import { loadText } from '../../helpers/recipes.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');

@@ -26,7 +26,7 @@ export const byteSize = z
 
 export const port = z.int().min(1).max(65_535);
 
-const variableName = z
+export const variableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable, such as HF_TOKEN' });
 
@@ -45,27 +45,3 @@ export const envValue = z
   });
 
 export const envMap = z.record(variableName, envValue).meta({ id: 'Env', description: 'Environment variables.' });
-
-export const engineArg = z
-  .union([
-    z.string(),
-    z.number(),
-    z.boolean(),
-    z.null(),
-    z.array(z.union([z.string(), z.number()])),
-    z.record(z.string(), z.unknown()),
-  ])
-  .meta({
-    id: 'EngineArg',
-    description:
-      'Value of a flag. `true` gives the bare flag, `false` its `--no-` form (nothing for engines without such forms: sglang, trtllm), `null` leaves it out, a list gives several values, a map is passed as JSON.',
-  });
-
-export const engineArgs = z
-  .record(
-    z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]*$/, {
-      error: 'expected a long flag of the engine without its dashes, such as max-model-len',
-    }),
-    engineArg,
-  )
-  .meta({ id: 'EngineArgs', description: "The engine's own long flags, without the dashes." });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nearest } from '../../../src/recipe/nearest.ts';
+import { nearest } from '../../../src/yaml/nearest.ts';
 
 describe('nearest', () => {
   const keys = ['replicas', 'gpus', 'gpuType', 'servedModelName', 'env', 'args'];

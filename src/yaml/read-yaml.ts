@@ -3,7 +3,7 @@ import type { Problem } from './problem.ts';
 import type { Place, Source } from './source.ts';
 import type { MapEntry, Tree } from './tree.ts';
 
-/** Beyond these a text is no recipe: stops aliases that refer to aliases from growing without end. */
+/** Beyond these a text is no file of ours: stops aliases that refer to aliases from growing without end. */
 const MOST_NODES = 20_000;
 const DEEPEST = 40;
 
@@ -27,7 +27,7 @@ export function readYaml(source: Source, problems: Problem[]): Tree {
   const convert = (node: unknown, fallback: Place, depth: number): Tree => {
     nodes += 1;
     if (nodes > MOST_NODES || depth > DEEPEST) {
-      if (!tooLarge) problems.push({ place: fallback, message: 'too many or too deeply nested values for a recipe' });
+      if (!tooLarge) problems.push({ place: fallback, message: 'too many or too deeply nested values for one file' });
       tooLarge = true;
       return nothing(fallback);
     }
@@ -85,7 +85,7 @@ function rangeOf(node: unknown, source: Source): Place | undefined {
 
 function explainSyntax(code: string, message: string, place: Place): string {
   if (code === 'DUPLICATE_KEY') return 'this key occurs twice in the same map';
-  if (code === 'MULTIPLE_DOCS') return 'a recipe is one YAML document; this starts a second one';
+  if (code === 'MULTIPLE_DOCS') return 'expected one YAML document; this starts a second one';
   if (code === 'TAB_AS_INDENT') return 'a tab cannot indent YAML; use spaces';
   const { text } = place.source;
   if (text.slice(place.start - 1, place.start + 1) === '${' || text.slice(place.start, place.start + 2) === '${')

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import { didYouMean, nearest } from './nearest.ts';
-import { formatPath, type RecipeIssue } from './problem.ts';
+import { formatPath, type PathIssue } from './problem.ts';
 import { keysAt, placesOfKey } from './schema-keys.ts';
 
 /** Checks data against a schema. Returns the value, or every issue in words. */
 export function validate<S extends z.ZodType>(
   schema: S,
   data: unknown,
-): { value: z.output<S>; issues: [] } | { value: undefined; issues: RecipeIssue[] } {
+): { value: z.output<S>; issues: [] } | { value: undefined; issues: PathIssue[] } {
   const result = schema.safeParse(data, { error: (issue) => explain(issue), reportInput: true });
   if (result.success) return { value: result.data, issues: [] };
   return { value: undefined, issues: result.error.issues.flatMap((issue) => toIssues(issue, schema, [])) };
@@ -15,7 +15,7 @@ export function validate<S extends z.ZodType>(
 
 type Issue = z.core.$ZodIssue;
 
-function toIssues(issue: Issue, schema: z.ZodType, above: readonly (string | number)[]): RecipeIssue[] {
+function toIssues(issue: Issue, schema: z.ZodType, above: readonly (string | number)[]): PathIssue[] {
   const path = [...above, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, schema));
   if (issue.code === 'invalid_key') return [{ path, message: issue.issues[0]?.message ?? issue.message, atKey: true }];
@@ -44,7 +44,7 @@ const isMissing = (issue: Issue): boolean =>
 const unknownKeys = (issues: readonly Issue[]): number =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 0), 0);
 
-function unknownKey(key: string, above: readonly (string | number)[], schema: z.ZodType): RecipeIssue {
+function unknownKey(key: string, above: readonly (string | number)[], schema: z.ZodType): PathIssue {
   const allowed = keysAt(schema, above);
   const close = nearest(key, allowed);
   const issue = { path: [...above, key], message: explainKey(key, above, allowed, schema), atKey: true };
