@@ -32,6 +32,8 @@ export interface AgentOptions {
   dir: string;
   host: string;
   log: Logger;
+  /** Called once its socket listens. */
+  onListening(): void;
   /** Ends the agent; its processes live on. */
   signal: AbortSignal;
 }
@@ -103,6 +105,7 @@ class Agent {
     await this.#gang.adopt();
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
+    this.#options.onListening();
     if (this.#gang.phase === 'stopping') void this.#gang.stop(true);
     await this.#lease.watch(
       () => this.#patienceMs(),

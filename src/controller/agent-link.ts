@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { pause } from '../base/abort.ts';
-import { DynamoError, messageOf } from '../base/errors.ts';
-import { selfCommand } from '../base/package-root.ts';
+import { DynamoError } from '../base/errors.ts';
 import { until } from '../base/until.ts';
-import { agentPaths, makePrivateDir } from '../deployment/state-dir.ts';
-import { lastLines } from '../supervise/log-tail.ts';
+import { agentPaths } from '../deployment/state-dir.ts';
+import { type AgentGreeting, startAgentArgv } from '../supervise/agent-greeting.ts';
 import {
   type AgentMethods,
   type AgentNotifications,
@@ -13,8 +10,8 @@ import {
   type EventRecord,
   PROTOCOL_VERSION,
 } from '../supervise/protocol.ts';
-import { connectSocket, type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
-import { socketPath } from '../supervise/socket-path.ts';
+import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
+import type { AgentHost, OpenHost } from './agent-host.ts';
 
 type AgentPeer = RpcPeer<Methods, AgentMethods, Notifications, AgentNotifications>;
 
@@ -23,8 +20,8 @@ const ATTACH_TIMEOUT_MS = 10_000;
 
 export interface AgentLinkOptions {
   deployment: string;
-  dir: string;
   host: string;
+  openHost: OpenHost;
   epoch: number;
   onStatus(status: AgentStatus): void;
   onEvent(event: EventRecord): void;
@@ -38,6 +35,7 @@ export interface AgentLinkOptions {
 export class AgentLink {
   readonly host: string;
   readonly #options: AgentLinkOptions;
+  #at: AgentHost | undefined;
   #peer: AgentPeer | undefined;
   #status: AgentStatus | undefined;
   #spawned = 0;
@@ -58,24 +56,20 @@ export class AgentLink {
   /** Makes sure an agent runs and can be spoken to; does not attach. */
   async ensure(signal: AbortSignal): Promise<void> {
     if (this.connected) return;
-    const file = socketPath(agentPaths(this.#options.dir, this.host).dir, 'agent');
-    let socket = await connectSocket(file).catch(() => undefined);
-    if (!socket) {
-      const gone = this.#spawnAgent();
-      // An agent that finds another one alive ends with "busy": then that one answers.
-      socket = await until(() => connectSocket(file).catch(() => undefined), {
-        deadlineMs: CONNECT_DEADLINE_MS,
-        intervalMs: 10,
-        signal: AbortSignal.any([signal, gone]),
-      }).catch((error: unknown) => {
-        if (signal.aborted) throw error;
-        return undefined;
+    const at = await this.#reach(signal);
+    const connect = () =>
+      at.transport.connectSocket(at.socket).catch((error: unknown) => {
+        if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
+        throw error;
       });
-    }
+    let socket = await connect();
     if (!socket) {
-      const details = lastLines(agentPaths(this.#options.dir, this.host).log, 5);
-      throw new DynamoError('HOST_UNREACHABLE', `the agent of ${this.host} did not start`, { details });
+      await this.#startAgent(at, signal);
+      // One that found another alive has greeted as well: that one answers, now or soon.
+      socket = await until(connect, { deadlineMs: CONNECT_DEADLINE_MS, intervalMs: 10, signal });
     }
+    if (!socket) throw await this.#notStarted(at, []);
+    signal.throwIfAborted();
     this.#use(new RpcPeer(socket));
   }
 
@@ -116,6 +110,8 @@ export class AgentLink {
 
   close(): void {
     this.#peer?.close();
+    void this.#at?.transport[Symbol.asyncDispose]();
+    this.#at = undefined;
   }
 
   #use(peer: AgentPeer): void {
@@ -131,37 +127,58 @@ export class AgentLink {
     });
   }
 
-  /** Returns a signal that aborts when the spawned agent ends early for another reason than finding one alive. */
-  #spawnAgent(): AbortSignal {
-    const { deployment, dir, host } = this.#options;
-    const paths = agentPaths(dir, host);
-    makePrivateDir(paths.logs);
-    const log = openSync(paths.log, 'a', 0o600);
-    const { DYNAMO_CRASH_AT, ...environment } = process.env;
+  /** The host, opened anew after its link was lost. */
+  async #reach(signal: AbortSignal): Promise<AgentHost> {
+    if (this.#at?.transport.lost.aborted) {
+      const lost = this.#at;
+      this.#at = undefined;
+      await lost.transport[Symbol.asyncDispose]();
+    }
+    this.#at ??= await this.#options.openHost(this.host, signal);
+    return this.#at;
+  }
+
+  /** Returns once an agent listens: the one started here, or another that was quicker. */
+  async #startAgent(at: AgentHost, signal: AbortSignal): Promise<void> {
+    const { deployment } = this.#options;
+    const agent = [...at.selfCommand, 'agent', '--deployment', deployment, '--dir', at.dir, '--host', this.host];
     // A crash point is for the first agent only: the one that replaces it must be able to go on.
-    const env = {
-      ...environment,
-      ...(this.#spawned === 0 && DYNAMO_CRASH_AT ? { DYNAMO_CRASH_AT } : {}),
-      DYNAMO_DEPLOYMENT_DIR: dir,
-    };
+    const crashAt = this.#spawned === 0 ? (process.env['DYNAMO_CRASH_AT'] ?? '') : '';
     this.#spawned += 1;
-    const [node, cli] = selfCommand();
-    const child = spawn(node, [cli, 'agent', '--deployment', deployment, '--dir', dir, '--host', host], {
-      detached: true,
-      stdio: ['ignore', log, log],
-      env,
-      cwd: '/',
+    const answer = await at.transport.exec(startAgentArgv(agentPaths(at.dir, this.host).log, agent), {
+      env: { DYNAMO_DEPLOYMENT_DIR: at.dir, ...(crashAt || at.transport.local ? { DYNAMO_CRASH_AT: crashAt } : {}) },
+      timeoutMs: CONNECT_DEADLINE_MS,
+      signal,
     });
-    closeSync(log);
-    child.unref();
-    const gone = new AbortController();
-    child.once('error', (error) => gone.abort(new Error(messageOf(error))));
-    child.once('exit', (code) => {
-      if (code !== 0 && code !== BUSY_EXIT) gone.abort(new Error(`exit status ${code}`));
+    if (answer.code !== 0) throw explainNotWritable(this.host, at.dir, answer.stderr);
+    const line = answer.stdout.toString().trim();
+    if (line === '') throw await this.#notStarted(at, []);
+    const greeting = JSON.parse(line) as AgentGreeting;
+    if (!greeting.listening && greeting.error.code !== 'DEPLOYMENT_BUSY') throw DynamoError.from(greeting.error);
+  }
+
+  async #notStarted(at: AgentHost, details: readonly string[]): Promise<DynamoError> {
+    const { log } = agentPaths(at.dir, this.host);
+    const tail = await at.transport
+      .exec(['tail', '-n', '5', log], { timeoutMs: ATTACH_TIMEOUT_MS })
+      .then(({ stdout }) => stdout.toString().split('\n').filter(Boolean))
+      .catch(() => []);
+    return new DynamoError('HOST_UNREACHABLE', `the agent of ${this.host} did not start`, {
+      hint: `Its log on ${this.host} is ${log}.`,
+      details: [...details, ...tail],
     });
-    return gone.signal;
   }
 }
 
-/** Exit status of an agent that found another one alive (`DEPLOYMENT_BUSY`). */
-const BUSY_EXIT = 4;
+/** The folder of the agent's log could not be made or written. */
+function explainNotWritable(host: string, dir: string, stderr: string): DynamoError {
+  const full = /no space left|quota exceeded/i.test(stderr);
+  return new DynamoError(
+    full ? 'DISK_FULL' : 'STATE_UNREADABLE',
+    `${host}: cannot write to ${dir}${full ? ': no space left' : ''}`,
+    {
+      ...(full ? { hint: `Free some space on ${host}, or set stateDir of the host to a folder on another disk.` } : {}),
+      details: stderr.split('\n').filter(Boolean).slice(-3),
+    },
+  );
+}

@@ -4,6 +4,7 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import { ageStatus } from '../deployment/compose-snapshot.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import type { AgentStatus, EventRecord } from '../supervise/protocol.ts';
+import type { OpenHost } from './agent-host.ts';
 import { AgentLink } from './agent-link.ts';
 
 const RECONNECT = { initialMs: 100, maxMs: 5_000, factor: 2 };
@@ -12,7 +13,7 @@ const LOOK_MS = 100;
 
 export interface AgentLinksOptions {
   deployment: string;
-  dir: string;
+  openHost: OpenHost;
   epoch: number;
   events: EventLog;
   /** Ends with the controller. */
@@ -44,11 +45,11 @@ export class AgentLinks {
   /** One line a host; nothing is connected yet. */
   make(hosts: readonly string[]): void {
     this.close();
-    const { deployment, dir, epoch, onChange, onEvent } = this.#options;
+    const { deployment, openHost, epoch, onChange, onEvent } = this.#options;
     this.#links = hosts.map(
       (host) =>
         new AgentLink({
-          ...{ deployment, dir, host, epoch, onEvent },
+          ...{ deployment, host, openHost, epoch, onEvent },
           onStatus: (status) => {
             this.#heard.set(host, { status, at: performance.now() });
             onChange();

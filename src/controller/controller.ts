@@ -17,6 +17,7 @@ import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
 import { listenSocket } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
+import { localAgentHost } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
 import { ClientServer } from './client-server.ts';
 import { startGang } from './start-gang.ts';
@@ -95,7 +96,7 @@ class Controller {
       this.#writeOwnFiles();
       this.#links = new AgentLinks({
         deployment: this.#options.deployment,
-        dir: this.#options.dir,
+        openHost: async (host) => localAgentHost(host, this.#options.dir),
         epoch: this.#epoch,
         events: this.#events,
         signal: this.#ended.signal,

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
+import { connectSocket } from '../base/unix-socket.ts';
 import { lastLines } from '../supervise/log-tail.ts';
 import {
   type ControllerGreeting,
@@ -14,7 +15,7 @@ import {
   PROTOCOL_VERSION,
   type StartRequest,
 } from '../supervise/protocol.ts';
-import { connectSocket, type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
+import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { deploymentPaths } from './state-dir.ts';
 

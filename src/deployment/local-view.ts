@@ -1,12 +1,13 @@
 import { readJsonFile } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
+import { connectSocket } from '../base/unix-socket.ts';
 import {
   type AgentMethods,
   type AgentNotifications,
   type AgentStatus,
   PROTOCOL_VERSION,
 } from '../supervise/protocol.ts';
-import { connectSocket, type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
+import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { composeSnapshot } from './compose-snapshot.ts';
 import { connectController } from './controller-client.ts';

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import {
   createMessageConnection,
   type MessageConnection,
@@ -7,7 +8,7 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from 'vscode-jsonrpc/node';
-import { DynamoError, messageOf, type SerializedError, systemCode } from '../base/errors.ts';
+import { DynamoError, messageOf, type SerializedError } from '../base/errors.ts';
 
 /**
  * JSON-RPC over a stream: how client, controller and agents speak, on Unix sockets here and over SSH streams elsewhere.
@@ -28,12 +29,12 @@ export class RpcPeer<
   /** Resolves when the stream has ended. Never rejects. */
   readonly closed: Promise<void>;
   readonly #connection: MessageConnection;
-  readonly #socket: net.Socket;
+  readonly #socket: Duplex;
   #open = true;
 
-  constructor(socket: net.Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
-    socket.setNoDelay(true); // 44 ms a call without it
+    if (socket instanceof net.Socket) socket.setNoDelay(true); // 44 ms a call without it
     this.#connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
     this.closed = new Promise((resolve) => {
       const end = () => {
@@ -110,8 +111,8 @@ export class RpcPeer<
   }
 
   close(): void {
-    this.#socket.end();
-    this.#socket.destroySoon();
+    if (this.#socket.destroyed) return;
+    this.#socket.end(() => this.#socket.destroy());
   }
 }
 
@@ -136,20 +137,6 @@ function fromResponseError(error: unknown, method: string): unknown {
   if (error instanceof ResponseError && error.code === 2)
     return new Error(`${method}: ${error.message}\n${(error.data as { stack: string }).stack}`);
   return new DynamoError('CONNECT_FAILED', `${method}: ${messageOf(error)}`, { cause: error });
-}
-
-/** Connects to a Unix socket. Throws `CONNECT_FAILED` when nobody listens. */
-export async function connectSocket(file: string): Promise<net.Socket> {
-  const socket = net.connect(file);
-  return new Promise((resolve, reject) => {
-    socket.once('connect', () => {
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
-    socket.once('error', (error) =>
-      reject(new DynamoError('CONNECT_FAILED', `nobody answers on ${file} (${systemCode(error)})`, { cause: error })),
-    );
-  });
 }
 
 /** Listens on a Unix socket only this user can open. A stale file is removed: call it only while holding the owner's lock. */

@@ -12,13 +12,21 @@ const LONGEST_PATH = 100;
  * below the system's temporary one, named by a hash of `dir`, so that everyone who knows `dir` finds it.
  */
 export function socketPath(dir: string, name: string): string {
+  const uid = process.getuid?.() ?? 0;
+  const file = socketPathOf(dir, name, uid);
+  if (file !== path.join(dir, `${name}.sock`)) ensureOwnFolder(path.dirname(file), uid);
+  return file;
+}
+
+/** The same on any host, for the user with that id there. */
+export function socketPathOf(dir: string, name: string, uid: number): string {
   const own = path.join(dir, `${name}.sock`);
   if (Buffer.byteLength(own) <= LONGEST_PATH) return own;
-  const uid = process.getuid?.() ?? 0;
-  const folder = path.join('/tmp', `dynamo-${uid}`);
-  ensureOwnFolder(folder, uid);
-  return path.join(folder, `${createHash('sha256').update(own).digest('hex').slice(0, 24)}.sock`);
+  return path.join('/tmp', `dynamo-${uid}`, `${createHash('sha256').update(own).digest('hex').slice(0, 24)}.sock`);
 }
+
+/** Folder of the sockets whose own path would be too long. */
+export const longSocketFolder = (): string => path.join('/tmp', `dynamo-${process.getuid?.() ?? 0}`);
 
 /** Others can write to /tmp: the folder must be ours and closed to them. */
 function ensureOwnFolder(folder: string, uid: number): void {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { connectSocket } from '../../src/base/unix-socket.ts';
 import { connectController, spawnController } from '../../src/deployment/controller-client.ts';
 import { type DeploymentRecord, readRecord } from '../../src/deployment/record.ts';
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
@@ -7,7 +8,7 @@ import { agentPaths, deploymentPaths } from '../../src/deployment/state-dir.ts';
 import type { LaunchPlan, ProcessSpec } from '../../src/plan/launch-plan.ts';
 import { processesWithEnv } from '../../src/supervise/identity.ts';
 import type { AgentMethods, EventRecord } from '../../src/supervise/protocol.ts';
-import { connectSocket, type Methods, RpcPeer } from '../../src/supervise/rpc.ts';
+import { type Methods, RpcPeer } from '../../src/supervise/rpc.ts';
 import { socketPath } from '../../src/supervise/socket-path.ts';
 import { tmpDir } from './tmp-dir.ts';
 import { startRequest, trivialPlan } from './trivial-plan.ts';

@@ -4,7 +4,8 @@ import type net from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DynamoError } from '../../../src/base/errors.ts';
-import { connectSocket, listenSocket, RpcPeer } from '../../../src/supervise/rpc.ts';
+import { connectSocket } from '../../../src/base/unix-socket.ts';
+import { listenSocket, RpcPeer } from '../../../src/supervise/rpc.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
 import { waitFor } from '../../helpers/until.ts';
 
