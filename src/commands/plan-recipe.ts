@@ -75,6 +75,7 @@ export function formatPlan({ loaded, plan, recipeHash }: PreparedLaunch, json: b
 }
 
 function localFacts(): Promise<HostFacts> {
-  const programs = ENGINE_NAMES.flatMap((name) => findEngine(name).command?.name ?? []);
+  const engines = ENGINE_NAMES.flatMap((name) => findEngine(name).command?.name ?? []);
+  const programs = [...engines, 'etcd'];
   return collectLocalFacts({ commands: programs });
 }

@@ -5,7 +5,8 @@ import { maskEnvValue } from './secrets.ts';
  * What changed from one plan to another, a line each, for people. Ports that dynamo chose itself do not count, since each
  * planning may choose others; what the user wrote does. Empty when nothing of substance differs.
  */
-export function planDifference(before: LaunchPlan, after: LaunchPlan): string[] {
+export function planDifference(planBefore: LaunchPlan, planAfter: LaunchPlan): string[] {
+  const [before, after] = [withoutChosenEndpoints(planBefore), withoutChosenEndpoints(planAfter)];
   const lines: string[] = [];
   const say = (what: string, a: unknown, b: unknown): void => {
     const [left, right] = [show(a), show(b)];
@@ -23,6 +24,18 @@ export function planDifference(before: LaunchPlan, after: LaunchPlan): string[] 
   }
   for (const name of old.keys()) lines.push(`${name}: removed`);
   return lines;
+}
+
+/** The addresses of a managed etcd have ports that dynamo chose. */
+function withoutChosenEndpoints(plan: LaunchPlan): LaunchPlan {
+  const { discovery } = plan;
+  if (discovery.backend === 'file' || !discovery.managed) return plan;
+  const endpoints = discovery.endpoints.join(',');
+  const processes = plan.processes.map((spec) => ({
+    ...spec,
+    argv: spec.argv.map((word) => (word === endpoints ? '<etcd>' : word)),
+  }));
+  return { ...plan, processes, discovery: { ...discovery, endpoints: [] } };
 }
 
 function compareProcesses(a: ProcessSpec, b: ProcessSpec, say: (what: string, a: unknown, b: unknown) => void): void {

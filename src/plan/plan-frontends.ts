@@ -1,7 +1,8 @@
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import type { PortBook } from './assign-ports.ts';
-import type { DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
+import type { DiscoverySpec, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
+import { discoveryArgs } from './plan-discovery.ts';
 import { bracket, drainOf, explainPort, livenessOf, restartOf } from './plan-workers.ts';
 
 const FRONTEND_PORT_FROM = 8_000;
@@ -17,6 +18,7 @@ const DRAIN: DrainSpec = { inFlightMs: 30_000, killAfterMs: 10_000 };
 
 interface FrontendContext {
   deployment: string;
+  discovery: DiscoverySpec;
   discoveryRoot: string;
   ports: PortBook;
   selfCommand: readonly string[];
@@ -57,8 +59,7 @@ function planFrontend(
       'frontend',
       ...['--http-host', frontend.host, '--http-port', String(port)],
       ...['--deployment', context.deployment, '--process-name', name],
-      ...['--discovery-backend', recipe.discovery.backend, '--discovery-root', context.discoveryRoot],
-      ...['--discovery-ttl-ms', String(recipe.discovery.ttl)],
+      ...discoveryArgs(context.discovery, context.discoveryRoot),
       ...routerArgs(recipe, blocks.size),
       ...(frontend.requestTimeout === undefined
         ? []

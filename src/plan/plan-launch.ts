@@ -5,8 +5,10 @@ import { formatPath } from '../yaml/problem.ts';
 import { openPortBook, type PortBook } from './assign-ports.ts';
 import { checkEngines } from './check-engines.ts';
 import { choosePairs } from './choose-pairs.ts';
-import type { LaunchPlan } from './launch-plan.ts';
+import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import { planDiscovery } from './plan-discovery.ts';
 import { planFrontends } from './plan-frontends.ts';
+import { type PlannedStore, planStore, type StoreHost } from './plan-store.ts';
 import { planWarnings } from './plan-warnings.ts';
 import { planWorkers } from './plan-workers.ts';
 
@@ -45,26 +47,45 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   reserveWrittenPorts(recipe, ports);
   const { selfCommand } = input;
   const workers = planWorkers(recipe, facts, { ports, selfCommand, takenGpus: input.takenGpus ?? [] });
+  const store = planOwnStore(recipe, deployment, [{ facts, ports, discoveryRoot: input.discoveryRoot }]);
+  const discovery = planDiscovery(recipe.discovery, store.processes);
   const frontends = planFrontends(recipe, facts, {
     deployment,
+    discovery,
     discoveryRoot: input.discoveryRoot,
     ports,
     selfCommand,
     workers: workers.processes,
   });
-  const processes = [...workers.processes, ...frontends];
+  const processes = [...store.processes, ...workers.processes, ...frontends].map((spec) => ({
+    ...spec,
+    ...logOf(recipe),
+  }));
   return {
     deployment,
     models: recipe.models.map((model) => model.servedModelName),
     hosts: [facts.name],
     processes,
-    stages: [...workers.stages, frontends.map((spec) => spec.name)],
+    stages: [
+      ...(store.processes.length === 0 ? [] : [store.processes.map((spec) => spec.name)]),
+      ...workers.stages,
+      frontends.map((spec) => spec.name),
+    ],
     pairs: workers.byModel.flatMap(({ prefill, decode }) => choosePairs(prefill, decode)),
     endpoint: frontends[0]!.url,
-    discovery: { backend: recipe.discovery.backend, ttlMs: recipe.discovery.ttl },
+    discovery,
     startLeaseMs: recipe.startLease,
-    warnings: [...engines.warnings, ...planWarnings(recipe, facts, processes)],
+    warnings: [...engines.warnings, ...store.warnings, ...planWarnings(recipe, facts, processes)],
   };
+}
+
+function planOwnStore({ discovery }: Recipe, deployment: string, hosts: readonly StoreHost[]): PlannedStore {
+  const managed = discovery.backend === 'etcd' ? discovery.managed : null;
+  return managed ? planStore(managed, deployment, hosts) : { processes: [], warnings: [] };
+}
+
+function logOf({ logs }: Recipe): Pick<ProcessSpec, 'log'> {
+  return logs ? { log: { maxBytes: logs.maxSize, keep: logs.keep } } : {};
 }
 
 function reserveWrittenPorts(recipe: Recipe, book: PortBook): void {
@@ -72,5 +93,9 @@ function reserveWrittenPorts(recipe: Recipe, book: PortBook): void {
     if (typeof first === 'number') for (let port = first; port < first + replicas; port += 1) book.reserve(port);
   };
   claim(recipe.frontend.port, recipe.frontend.replicas);
+  const { discovery } = recipe;
+  const managed = discovery.backend === 'etcd' ? discovery.managed : null;
+  claim(managed?.port, 1);
+  claim(managed?.peerPort, 1);
   for (const { groups } of recipe.models) for (const group of groups) claim(group.port, group.replicas);
 }

@@ -13,6 +13,7 @@ const BUSY_BYTES = 1024 ** 3;
 export function planWarnings(recipe: Recipe, facts: HostFacts, processes: readonly ProcessSpec[]): string[] {
   return [
     ...missingPrograms(recipe, facts),
+    ...missingStore(facts, processes),
     ...busyGpus(facts, processes),
     ...writtenSecrets(processes),
     ...openFrontend(recipe),
@@ -29,6 +30,15 @@ function missingPrograms(recipe: Recipe, facts: HostFacts): string[] {
   return [...new Set(wanted)]
     .filter(({ name }) => facts.commands[name] === null)
     .map(({ name, installHint }) => `\`${name}\` was not found on ${facts.name}. ${installHint}`);
+}
+
+/** A managed etcd is looked for like an engine. */
+function missingStore(facts: HostFacts, processes: readonly ProcessSpec[]): string[] {
+  const stores = processes.filter(
+    ({ role, host, argv }) => role === 'store' && host === facts.name && argv[0] === 'etcd',
+  );
+  if (stores.length === 0 || facts.commands['etcd'] !== null) return [];
+  return [`\`etcd\` was not found on ${facts.name}. ${stores[0]!.installHint}`];
 }
 
 function busyGpus(facts: HostFacts, processes: readonly ProcessSpec[]): string[] {

@@ -1,6 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import { looksSecret } from '../recipe/secret-names.ts';
 import type { Check, LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import { describeDiscovery } from './plan-discovery.ts';
 import { maskEnvValue } from './secrets.ts';
 
 const WIDTH = 80;
@@ -11,7 +12,11 @@ export function renderPlan(plan: LaunchPlan): string {
     `deployment  ${plan.deployment}`,
     `models      ${plan.models.join(', ')}`,
     `endpoint    ${plan.endpoint}`,
-    `discovery   ${plan.discovery.backend}, lapsed after ${formatDuration(plan.discovery.ttlMs)}`,
+    ...wrap(
+      `${describeDiscovery(plan.discovery)}, lapsed after ${formatDuration(plan.discovery.ttlMs)}`,
+      'discovery   ',
+      ' '.repeat(12),
+    ),
     '',
     ...renderOrder(plan),
   ];
@@ -87,8 +92,13 @@ export function maskPlan(plan: LaunchPlan): LaunchPlan {
 function maskArgv(argv: readonly string[]): string[] {
   return argv.map((word, index) => {
     const flag = argv[index - 1];
-    return flag?.startsWith('--') && looksSecret(flag.slice(2)) && !word.startsWith('--') ? '<hidden>' : word;
+    return flag?.startsWith('--') && isSecretFlag(flag) && !word.startsWith('--') ? '<hidden>' : word;
   });
+}
+
+/** Where a secret is may be shown. */
+function isSecretFlag(flag: string): boolean {
+  return looksSecret(flag.slice(2)) && !/-(file|env)$/.test(flag);
 }
 
 /** As a shell takes it. */

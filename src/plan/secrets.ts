@@ -15,5 +15,8 @@ export function missingSecrets(plan: LaunchPlan, env: NodeJS.ProcessEnv): string
       typeof value === 'object' && 'fromEnv' in value ? [value.fromEnv] : [],
     ),
   );
+  const { discovery } = plan;
+  if (discovery.backend === 'etcd' && discovery.passwordFrom && 'fromEnv' in discovery.passwordFrom)
+    wanted.push(discovery.passwordFrom.fromEnv);
   return [...new Set(wanted)].filter((name) => env[name] === undefined);
 }

@@ -1,5 +1,6 @@
 import { WORKER_ROLES, type WorkerRole } from '../base/role.ts';
 import type {
+  DiscoveryRecipe,
   KvOffloadRecipe,
   KvTransferRecipe,
   LoadRecipe,
@@ -10,7 +11,7 @@ import type {
   Slo,
   WorkerGroupRecipe,
 } from './recipe.ts';
-import type { EngineName, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
+import type { DiscoveryFile, EngineName, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
 
 const DEFAULT_RESTART: RestartRecipe = {
   policy: 'always',
@@ -27,7 +28,8 @@ export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe 
     description: file.description ?? null,
     models: modelsOf(file).map(({ model, path }) => normaliseModel(model, path, file)),
     frontend: { ...file.frontend, restart: normaliseRestart(file.frontend.restart) },
-    discovery: file.discovery,
+    discovery: normaliseDiscovery(file.discovery),
+    logs: file.logs ?? null,
     slo: file.slo ?? null,
     startLease: file.startLease,
   };
@@ -116,4 +118,15 @@ function normaliseLoad(written: WorkerGroupFile['load']): LoadRecipe | null {
 function normaliseRestart(written: WorkerGroupFile['restart']): RestartRecipe {
   if (written === undefined) return DEFAULT_RESTART;
   return typeof written === 'string' ? { ...DEFAULT_RESTART, policy: written } : written;
+}
+
+/** Keys that do not belong to the backend are reported by the cross-checks. */
+function normaliseDiscovery({ backend, ttl, root, endpoints, managed, ...etcd }: DiscoveryFile): DiscoveryRecipe {
+  if (backend === 'file') return { backend, ttl, root };
+  const listed = typeof endpoints === 'string' ? endpoints.split(',').map((text) => text.trim()) : (endpoints ?? []);
+  return {
+    ...{ backend, ttl, ...etcd },
+    endpoints: listed.filter((text) => text !== ''),
+    managed: managed === true ? {} : (managed ?? null),
+  };
 }

@@ -1,5 +1,5 @@
 import type { WorkerRole } from '../base/role.ts';
-import type { EngineName, FrontendFile, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
+import type { DiscoveryFile, EngineName, FrontendFile, ModelFile, WorkerGroupFile } from './schema.ts';
 
 /**
  * A recipe in one shape, whatever way it was written: always a list of models, each with a flat list of worker groups.
@@ -11,7 +11,9 @@ export interface Recipe {
   description: string | null;
   models: ModelRecipe[];
   frontend: FrontendRecipe;
-  discovery: RecipeFile['discovery'];
+  discovery: DiscoveryRecipe;
+  /** Null: as dynamo does. */
+  logs: { maxSize: number; keep: number } | null;
   slo: Slo | null;
   /** Milliseconds. */
   startLease: number;
@@ -51,6 +53,22 @@ export interface KvTransferRecipe {
   lease: number | undefined;
   loadFailurePolicy: 'fail' | 'recompute';
 }
+
+/** `ttl` is milliseconds. */
+export type DiscoveryRecipe = FileDiscoveryRecipe | EtcdDiscoveryRecipe;
+
+export interface FileDiscoveryRecipe extends Pick<DiscoveryFile, 'ttl' | 'root'> {
+  backend: 'file';
+}
+
+export interface EtcdDiscoveryRecipe extends Pick<DiscoveryFile, 'ttl' | 'prefix' | 'tls' | 'user' | 'password'> {
+  backend: 'etcd';
+  /** Empty when it is managed. */
+  endpoints: string[];
+  managed: ManagedEtcdRecipe | null;
+}
+
+export type ManagedEtcdRecipe = Extract<NonNullable<DiscoveryFile['managed']>, object>;
 
 /** Sizes are bytes. */
 export type KvOffloadRecipe = NonNullable<WorkerGroupFile['kvOffload']>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { byteSize, duration, envMap, port } from '../yaml/schema-values.ts';
 import { engineArgs } from './schema-args.ts';
+import { discovery } from './schema-discovery.ts';
 import { kvOffload, load } from './schema-memory.ts';
 
 /**
@@ -214,15 +215,12 @@ const frontend = z
   })
   .meta({ id: 'Frontend', description: 'The OpenAI-compatible HTTP server and its router.' });
 
-const discovery = z
+const logs = z
   .strictObject({
-    backend: z
-      .enum(['file'], { error: 'only `file` is supported now' })
-      .prefault('file')
-      .describe('Where workers are registered: files below the state folder.'),
-    ttl: duration.prefault('10s').describe('A worker that was not refreshed for this long counts as lapsed.'),
+    maxSize: byteSize.prefault('64MiB').describe('A log file is rotated when it is larger.'),
+    keep: z.int().min(0).prefault(3).describe('Rotated files kept of each process.'),
   })
-  .meta({ id: 'Discovery', description: 'How frontends find workers.' });
+  .meta({ id: 'Logs', description: 'How the output of processes is kept.' });
 
 export const recipeSchema = z
   .strictObject({
@@ -259,6 +257,7 @@ export const recipeSchema = z
       .describe('Several models behind one frontend, instead of `model`, `servedModelName` and `workers`.'),
     frontend: frontend.prefault({}),
     discovery: discovery.prefault({}),
+    logs: logs.optional(),
     slo: slo.optional(),
     startLease: duration
       .prefault('60s')
@@ -272,3 +271,4 @@ export type RecipeFile = z.output<typeof recipeSchema>;
 export type WorkerGroupFile = z.output<typeof workerGroup>;
 export type ModelFile = z.output<typeof model>;
 export type FrontendFile = z.output<typeof frontend>;
+export type DiscoveryFile = z.output<typeof discovery>;
