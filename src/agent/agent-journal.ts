@@ -47,6 +47,11 @@ export const EMPTY_JOURNAL: AgentJournalState = {
   pairs: [],
 };
 
+/** A process that has not been started yet. */
+export function newEntry(spec: ProcessSpec): JournalProcess {
+  return { spec, incarnation: 0, runId: '', wanted: false, restarts: 0, attempt: 0, logOffset: 0 };
+}
+
 /**
  * The agent's memory on disk. Every change is on disk before it is acted on; taking things back needs no disk at all,
  * so `forget` falls back to removing the file.

@@ -1,0 +1,125 @@
+import { DynamoError } from '../base/errors.ts';
+import type { ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { AgentPaths } from '../deployment/state-dir.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { Admission } from './admission.ts';
+import type { AgentJournal } from './agent-journal.ts';
+import { ExternalProcess } from './external-process.ts';
+import { PairProver } from './pair-prover.ts';
+import type { GangProcess } from './process-context.ts';
+import { processEnvironment } from './process-environment.ts';
+import { Publication } from './publication.ts';
+import { Reservations } from './reservations.ts';
+import { SupervisedProcess } from './supervised-process.ts';
+
+/** What a gang needs from its agent. */
+export interface GangContext {
+  deployment: string;
+  deploymentDir: string;
+  paths: AgentPaths;
+  journal: AgentJournal;
+  discovery: Discovery;
+  events: EventLog;
+  /** Ends with the agent. */
+  signal: AbortSignal;
+  /** In [0, 1). */
+  random(): number;
+  changed(): void;
+}
+
+/** The processes of a gang on this host, and what they share: reservations, discovery records, proven pairs. */
+export class GangMembers {
+  readonly reservations: Reservations;
+  readonly publication: Publication;
+  readonly prover: PairProver;
+  readonly #context: GangContext;
+  readonly #processes = new Map<string, GangProcess>();
+  readonly #isCommitted: (name: string) => boolean;
+  readonly #admission: Admission;
+
+  /** `isCommitted`: whether that process belongs to what was committed: restart policies apply to it. */
+  constructor(context: GangContext, isCommitted: (name: string) => boolean) {
+    this.#context = context;
+    this.#isCommitted = isCommitted;
+    this.reservations = new Reservations(context.deployment, (gpu) =>
+      this.all.some((process) => process.running && process.spec.gpus.includes(gpu)),
+    );
+    this.prover = new PairProver(context);
+    this.publication = new Publication(context.discovery, context.deployment, context.events, context.signal);
+    this.#admission = new Admission(context, this.publication, this.prover);
+  }
+
+  get all(): GangProcess[] {
+    return [...this.#processes.values()];
+  }
+
+  get running(): Set<string> {
+    return new Set(this.all.filter((process) => process.running).map((process) => process.spec.name));
+  }
+
+  /** Throws `START_LOST` when there is none. */
+  get(name: string): GangProcess {
+    const found = this.#processes.get(name);
+    if (!found)
+      throw new DynamoError('START_LOST', `this agent has no process ${name}: its part of the start was undone`);
+    return found;
+  }
+
+  add(spec: ProcessSpec): void {
+    const context = this.#context;
+    const Process = spec.external ? ExternalProcess : SupervisedProcess;
+    this.#processes.set(
+      spec.name,
+      new Process(spec, {
+        paths: context.paths,
+        journal: context.journal,
+        events: context.events,
+        signal: context.signal,
+        random: context.random,
+        mayRestart: () => this.#isCommitted(spec.name),
+        lockFds: (own) => this.reservations.lockFds(own),
+        environment: (own) => processEnvironment(own, context.deploymentDir),
+        onReady: async (process, signal) => {
+          if (this.#isCommitted(spec.name)) await this.#admission.admit(process, signal);
+        },
+        onGone: (process) => {
+          void this.publication.withdraw(process.spec.name);
+          this.reservations.keep(process.spec);
+        },
+        changed: context.changed,
+      }),
+    );
+  }
+
+  remove(names: readonly string[]): void {
+    for (const name of names) this.#processes.delete(name);
+  }
+
+  clear(): void {
+    this.#processes.clear();
+  }
+
+  /**
+   * Takes one process out of service without losing a request: withdrawn, frontends have let go of it, nothing in flight, then
+   * SIGTERM. It stays down.
+   */
+  async takeOut(name: string): Promise<void> {
+    const process = this.get(name);
+    const { drain, role } = process.spec;
+    this.#context.journal.writeProcesses(new Map([[name, { wanted: false }]]));
+    if (role === 'frontend') {
+      await this.publication.withdraw(name);
+      await process.stop(drain.inFlightMs + drain.killAfterMs); // it finishes its streams on SIGTERM
+      return;
+    }
+    process.markDraining('its requests in flight');
+    await this.publication.drain(process.spec, drain.inFlightMs);
+    await process.stop(drain.killAfterMs);
+  }
+
+  snapshots(): ProcessSnapshot[] {
+    return this.all.map((process) => process.snapshot());
+  }
+}
