@@ -5,12 +5,11 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';
 import { writeControllerIdentity } from '../deployment/controller-identity.ts';
-import { type DeploymentRecord, type NewDeploymentRecord, readRecord, writeRecord } from '../deployment/record.ts';
+import type { DeploymentRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
 import { createDiscovery } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import { planDifference } from '../plan/plan-difference.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
@@ -20,6 +19,8 @@ import { crashPoint } from '../supervise/start-steps.ts';
 import { localAgentHost } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
 import { ClientServer } from './client-server.ts';
+import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
+import { RecordKeeper } from './record-keeper.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
@@ -64,12 +65,12 @@ class Controller {
   readonly #lock: FileLock;
   readonly #events: EventLog;
   readonly #clients: ClientServer;
+  readonly #record: RecordKeeper;
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
   #links!: AgentLinks;
   #epoch = 0;
-  #record: DeploymentRecord | undefined;
   #discovery: Discovery | undefined;
   #stopping: Promise<number[]> | undefined;
 
@@ -78,8 +79,9 @@ class Controller {
     this.#paths = paths;
     this.#lock = lock;
     this.#events = new EventLog(paths.events, 'controller', (event) => this.#tell(event));
+    this.#record = new RecordKeeper(paths.record, this.#events, () => this.#clients.changed());
     this.#clients = new ClientServer({
-      recipeHash: () => this.#record?.recipeHash ?? '',
+      recipeHash: () => this.#record.known?.recipeHash ?? '',
       snapshot: () => this.#snapshot(),
       stop: (force) => this.#stop(force),
       act: (action, name) => this.#act(action, name),
@@ -103,11 +105,15 @@ class Controller {
         onChange: () => this.#clients.changed(),
         onEvent: (event) => this.#tell(event),
       });
-      this.#record = readRecord(this.#paths.record);
-      const fresh = await this.#isFreshStart();
-      if (fresh) await this.#takeBackEarlierStart();
-      else this.#refuseOtherRecipe();
-      this.#writeStartRecord(fresh);
+      this.#record.load();
+      const { request } = this.#options;
+      const fresh = await isFreshStart({
+        ...{ record: this.#record, request, epoch: this.#epoch, events: this.#events },
+        openDiscovery: (record) => this.#openDiscovery(record),
+      });
+      if (fresh) await takeBackEarlierStart(this.#record, this.#links, this.#events);
+      else refuseOtherRecipe(this.#record.current, request);
+      if (fresh) this.#writeStartRecord();
       server = await listenSocket(socketPath(this.#options.dir, 'controller'), (socket) =>
         this.#clients.accept(socket),
       );
@@ -137,67 +143,14 @@ class Controller {
     }
   }
 
-  /** Undefined record or one that never reached its commit: a new generation. Else the running one is adopted. */
-  async #isFreshStart(): Promise<boolean> {
-    const record = this.#record;
-    if (!record) return true;
-    if (record.phase === 'stopped' || record.phase === 'failed') return true;
-    if (record.phase === 'stopping') return this.#options.request !== undefined;
-    const discovery = await this.#openDiscovery(record.plan.discovery.ttlMs);
-    const { generation, planHash } = record;
-    if (record.phase === 'starting') return (await discovery.readCommit(generation))?.planHash !== planHash;
-    // It was committed. A store that lost its content, or cannot be read, is no reason to take down what serves.
-    const standing = await discovery
-      .commit({ deployment: record.name, generation, planHash, epoch: this.#epoch })
-      .catch((error: unknown) => {
-        this.#events.write('discovery', messageOf(error));
-        return undefined;
-      });
-    return standing !== undefined && standing.planHash !== planHash;
-  }
-
-  /** What an earlier controller left uncommitted, or half stopped, goes before anything new is made. */
-  async #takeBackEarlierStart(): Promise<void> {
-    const record = this.#record;
-    if (!record || record.phase === 'stopped' || record.phase === 'failed') return;
-    this.#events.write('undo', `generation ${record.generation} was never committed or half stopped: taking it back`);
-    this.#links.make(record.plan.hosts);
-    const leftPids = await this.#links.stop(true);
-    if (leftPids.length > 0) throw leftBehind(leftPids);
-    this.#links.close();
-    this.#record = writeRecord(this.#paths.record, { ...record, phase: 'stopped' });
-  }
-
-  /** It was committed a moment before its controller died, so whoever asked could not know what runs. */
-  #refuseOtherRecipe(): void {
-    const { request } = this.#options;
-    if (!request || request.recipeHash === this.#current.recipeHash) return;
-    throw new DynamoError('RECIPE_CHANGED', `${this.#options.deployment} runs with another recipe`, {
-      details: planDifference(this.#current.plan, request.plan),
-    });
-  }
-
-  #writeStartRecord(fresh: boolean): void {
-    if (!fresh) return;
-    const { request } = this.#options;
+  #writeStartRecord(): void {
+    const { request, deployment } = this.#options;
     if (!request) {
-      if (this.#record) return;
-      throw new DynamoError('NO_DEPLOYMENT', `there is no deployment ${this.#options.deployment}`);
+      if (this.#record.known) return;
+      throw new DynamoError('NO_DEPLOYMENT', `there is no deployment ${deployment}`);
     }
     crashPoint('record', 'before');
-    const record: NewDeploymentRecord = {
-      name: request.deployment,
-      recipeFile: request.recipeFile,
-      recipeHash: request.recipeHash,
-      recipeText: request.recipeText,
-      plan: request.plan,
-      planHash: request.planHash,
-      generation: (this.#record?.generation ?? 0) + 1,
-      phase: 'starting',
-      startedAt: new Date().toISOString(),
-      error: null,
-    };
-    this.#record = writeRecord(this.#paths.record, record);
+    this.#record.write(nextRecord(request, this.#record.known));
     crashPoint('record', 'after');
   }
 
@@ -208,9 +161,9 @@ class Controller {
       this.#ended.abort();
       return;
     }
-    const { plan, planHash, generation } = this.#current;
+    const { plan, planHash, generation } = this.#record.current;
     try {
-      this.#discovery = await this.#openDiscovery(plan.discovery.ttlMs);
+      this.#discovery = await this.#openDiscovery(this.#record.current);
       await this.#discovery.clear();
       this.#links.make(plan.hosts);
       await startGang({
@@ -222,7 +175,7 @@ class Controller {
         discovery: this.#discovery,
         signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]),
         onEvent: (type, message) => this.#events.write(type, message),
-        onCommitted: () => this.#setPhase('committed'),
+        onCommitted: () => this.#record.setPhase('committed'),
       });
       this.#events.write('ready', `generation ${generation} is committed`);
       this.#attend();
@@ -233,8 +186,8 @@ class Controller {
   }
 
   async #adopt(): Promise<void> {
-    const { plan, generation, phase } = this.#current;
-    if (phase !== 'stopping') this.#setPhase('committed');
+    const { plan, generation, phase } = this.#record.current;
+    if (phase !== 'stopping') this.#record.setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
     this.#links.make(plan.hosts);
     this.#attend();
@@ -242,7 +195,7 @@ class Controller {
 
   #attend(): void {
     const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
-    this.#links.attend(this.#current.generation, signal, () => this.#ended.abort());
+    this.#links.attend(this.#record.current.generation, signal, () => this.#ended.abort());
     if (this.#options.request?.ephemeral && !this.#clients.hasEphemeralClient) void this.#stopUnlessClientReturns();
     this.#clients.changed();
   }
@@ -254,19 +207,19 @@ class Controller {
     if (!(error instanceof DynamoError)) this.#options.log.error({ err: error }, 'the start failed unexpectedly');
     this.#events.write('failed', failure.message);
     await this.#links.undo();
-    this.#setPhase('failed', failure);
+    this.#record.setPhase('failed', failure);
     this.#clients.flush();
     this.#ended.abort();
   }
 
   async #act(action: 'drain' | 'restart', name: string): Promise<void> {
-    const spec = this.#current.plan.processes.find((process) => process.name === name);
+    const spec = this.#record.current.plan.processes.find((process) => process.name === name);
     if (!spec) {
-      const names = this.#current.plan.processes.map((process) => process.name).join(', ');
+      const names = this.#record.current.plan.processes.map((process) => process.name).join(', ');
       throw new DynamoError('USAGE', `there is no process ${name}`, { hint: `There are ${names}.` });
     }
-    if (this.#current.phase !== 'committed')
-      throw new DynamoError('DEPLOYMENT_BUSY', `${this.#current.name} is ${this.#current.phase}`);
+    if (this.#record.current.phase !== 'committed')
+      throw new DynamoError('DEPLOYMENT_BUSY', `${this.#record.current.name} is ${this.#record.current.phase}`);
     const link = this.#links.to(spec.host);
     this.#events.write(action, `asked to ${action} it`, name);
     await link.request(action, { name });
@@ -287,11 +240,11 @@ class Controller {
   async #stopOnce(force: boolean): Promise<number[]> {
     this.#events.write('stop', force ? 'stopping at once' : 'stopping: frontends drain first');
     this.#stopAsked.abort(new DynamoError('START_STOPPED', 'the start was stopped'));
-    if (this.#record && this.#record.phase !== 'stopped') this.#setPhase('stopping');
+    if (this.#record.known && this.#record.current.phase !== 'stopped') this.#record.setPhase('stopping');
     const leftPids = await this.#links.stop(force);
     if (leftPids.length === 0) {
       await this.#discovery?.clear().catch((error: unknown) => this.#events.write('discovery', messageOf(error)));
-      if (this.#record) this.#setPhase('stopped');
+      if (this.#record.known) this.#record.setPhase('stopped');
       this.#events.write('stopped', 'nothing is left');
     }
     this.#clients.flush();
@@ -307,34 +260,17 @@ class Controller {
     await this.#stop(false);
   }
 
-  async #openDiscovery(ttlMs: number): Promise<Discovery> {
+  async #openDiscovery({ plan }: DeploymentRecord): Promise<Discovery> {
     this.#discovery ??= await createDiscovery(
       { backend: 'file', root: this.#paths.discovery },
-      { deployment: this.#options.deployment, ttlMs },
+      { deployment: this.#options.deployment, ttlMs: plan.discovery.ttlMs },
     );
     return this.#discovery;
   }
 
-  get #current(): DeploymentRecord {
-    if (!this.#record) throw new Error('no deployment record');
-    return this.#record;
-  }
-
-  /** A full disk must not keep anything from being stopped: memory goes on, the file catches up. */
-  #setPhase(phase: DeploymentRecord['phase'], error: DynamoError | null = null): void {
-    const record = { ...this.#current, phase, error: error?.toJSON() ?? null };
-    this.#record = record;
-    try {
-      writeRecord(this.#paths.record, record);
-    } catch (cause) {
-      this.#events.write('record', messageOf(cause));
-    }
-    this.#clients.changed();
-  }
-
   #snapshot(): DeploymentSnapshot {
     return composeSnapshot({
-      record: this.#current,
+      record: this.#record.current,
       epoch: this.#epoch,
       controllerPid: process.pid,
       agents: this.#links.statuses(),
@@ -348,8 +284,4 @@ class Controller {
     );
     this.#clients.event(event);
   }
-}
-
-function leftBehind(pids: readonly number[]): DynamoError {
-  return new DynamoError('STOP_INCOMPLETE', `processes of an earlier start could not be ended: ${pids.join(', ')}`);
 }
