@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
+import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir, processLog } from '../deployment/state-dir.ts';
 import { createDiscovery } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { EventLog } from '../supervise/event-log.ts';
@@ -19,6 +19,7 @@ import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { Gang } from './gang.ts';
+import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { StartLease } from './start-lease.ts';
 
 type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
@@ -103,6 +104,7 @@ class Agent {
       changed: () => this.#announce(),
     });
     await this.#gang.adopt();
+    const keeping = this.#keepLogs(signal);
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
     this.#options.onListening();
@@ -114,8 +116,22 @@ class Agent {
     );
     server.close();
     for (const peer of this.#peers) peer.close();
+    await keeping;
     await this.#discovery[Symbol.asyncDispose]();
     this.#options.signal.removeEventListener('abort', stop);
+  }
+
+  #keepLogs(signal: AbortSignal): Promise<void> {
+    const keeper = new LogKeeper({
+      logs: () =>
+        this.#journal.state.processes.map(({ spec }) => ({
+          file: processLog(this.#paths, spec.name),
+          ...(spec.log ?? DEFAULT_LOG),
+        })),
+      now: Date.now,
+      onProblem: (file, message) => this.#events.write('log', `${file} is not kept as it should be: ${message}`),
+    });
+    return keeper.run(signal);
   }
 
   #patienceMs(): number {
