@@ -21,6 +21,7 @@ export const ERRORS = {
     exit: 3,
     hint: 'Pass --replace to stop the running deployment and start the new recipe, or use another --name.',
   },
+  HOSTS_INVALID: { exit: 3, hint: 'docs/hosts.md lists every key of a hosts file.' },
   TRACE_INVALID: {
     exit: 3,
     hint: 'A trace has one JSON object a line: timestamp, input_length, output_length, hash_ids.',
