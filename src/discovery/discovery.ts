@@ -9,6 +9,11 @@ import type { Role } from '../base/role.ts';
  */
 export interface Discovery extends AsyncDisposable {
   /**
+   * Makes sure that the store can be used and knows this deployment, so that an absent commit record means something. Done
+   * when the handle is made, but for those that `mayBeAway`. Throws `DISCOVERY_UNREACHABLE`.
+   */
+  open(): Promise<void>;
+  /**
    * Publishes `instance` as ready and refreshes it every TTL/3 until the lease is released or `signal` aborts (which merely
    * stops refreshing: the record then lapses). Registering an (name, generation) again takes the record over, also from the
    * dead. Throws `SUPERSEDED` when a later generation of the name is stored.
@@ -24,12 +29,12 @@ export interface Discovery extends AsyncDisposable {
    * Delivers every lasting change even when notifications are lost: it compares full lists every few seconds.
    */
   watch(options: { signal: AbortSignal }): AsyncIterable<DiscoveryEvent>;
-  /** Writes the commit record of a start unless one exists for that generation. Returns the record that now stands. */
+  /** Writes the commit record of a start, or of a change, unless one exists for that generation and revision. Returns the record that now stands. */
   commit(record: CommitRecord): Promise<CommitRecord>;
-  /** The commit record of a generation; `undefined` when there is none. Throws `DISCOVERY_UNREACHABLE` when it cannot know. */
-  readCommit(generation: number): Promise<CommitRecord | undefined>;
-  /** Removes everything stored for this deployment. */
-  clear(): Promise<void>;
+  /** The commit record of a generation, or of a later change of it; `undefined` when there is none. Throws `DISCOVERY_UNREACHABLE` when it cannot know. */
+  readCommit(generation: number, revision?: number): Promise<CommitRecord | undefined>;
+  /** Removes every record of this deployment. `forGood`: it is over, no trace of it shall stay. */
+  clear(options?: { forGood: boolean }): Promise<void>;
 }
 
 /** One live registration. (`name`, `generation`) identifies it: a restarted process gets the next generation. */
@@ -125,10 +130,12 @@ export interface Lease {
   readonly lost: Promise<Error>;
 }
 
-/** The commit point of a gang start. */
+/** The commit point of a gang start, or of a later change of what it runs. */
 export interface CommitRecord {
   deployment: string;
   generation: number;
+  /** Counts the changes of a generation from 1; absent for its start. */
+  revision?: number;
   planHash: string;
   /** Epoch of the controller that committed. */
   epoch: number;
@@ -141,8 +148,8 @@ export interface DiscoveryOptions {
   /** Monotonic milliseconds of the observer. */
   now?: () => number;
   /**
-   * Opens also while a remote store cannot be reached: calls throw until it can, watches report it. For processes that have to
-   * come up during an outage.
+   * The handle is made without looking at the store: calls throw while it is away, watches report it. For processes that come
+   * up during an outage, and for those that take up what others began: they leave no mark in a store that has lost it.
    */
   mayBeAway?: boolean;
 }

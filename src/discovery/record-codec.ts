@@ -99,20 +99,21 @@ export function isNewerLease(a: LeaseMark, b: LeaseMark): boolean {
 }
 
 export function formatCommit(record: CommitRecord): string {
-  const { deployment, generation, planHash, epoch } = record;
-  return `${JSON.stringify({ format: FORMAT, deployment, generation, planHash, epoch })}\n`;
+  const { deployment, generation, revision, planHash, epoch } = record;
+  return `${JSON.stringify({ format: FORMAT, deployment, generation, ...(revision ? { revision } : {}), planHash, epoch })}\n`;
 }
 
 /** Reads a commit record, or returns in words what is wrong with it. */
 export function parseCommit(text: string): CommitRecord | string {
   const value = parseObject(text);
   if (typeof value === 'string') return value;
-  const { deployment, generation, planHash, epoch } = value;
+  const { deployment, generation, revision, planHash, epoch } = value;
   if (typeof deployment !== 'string') return 'deployment is not a string';
   if (!isCount(generation)) return 'generation is not a whole number';
+  if (revision !== undefined && !isCount(revision)) return 'revision is not a whole number';
   if (typeof planHash !== 'string') return 'planHash is not a string';
   if (!isCount(epoch)) return 'epoch is not a whole number';
-  return { deployment, generation, planHash, epoch };
+  return { deployment, generation, ...(revision ? { revision } : {}), planHash, epoch };
 }
 
 function parseObject(text: string): Record<string, unknown> | string {

@@ -47,6 +47,10 @@ export class RecordDiscovery implements Discovery {
     this.#useHints = options.useHints ?? true;
   }
 
+  open(): Promise<void> {
+    return this.#store.open();
+  }
+
   async register(instance: Instance, options: { signal?: AbortSignal }): Promise<Lease> {
     this.#assertOwn(instance.deployment);
     const { name, generation } = instance;
@@ -127,23 +131,24 @@ export class RecordDiscovery implements Discovery {
 
   async commit(record: CommitRecord): Promise<CommitRecord> {
     this.#assertOwn(record.deployment);
-    const key = formatRecordKey({ kind: 'commit', generation: record.generation });
+    const { generation, revision = 0 } = record;
+    const key = formatRecordKey({ kind: 'commit', generation, revision });
     for (let attempt = 0; attempt < 3; attempt += 1) {
       if (await this.#store.create(key, formatCommit(record))) return { ...record };
-      const standing = await this.readCommit(record.generation);
+      const standing = await this.readCommit(generation, revision);
       if (standing) return standing;
     }
-    throw unreachable(`commit record ${record.generation} of ${this.#deployment} keeps vanishing`);
+    throw unreachable(`commit record ${key} of ${this.#deployment} keeps vanishing`);
   }
 
-  async readCommit(generation: number): Promise<CommitRecord | undefined> {
-    const key = formatRecordKey({ kind: 'commit', generation });
+  async readCommit(generation: number, revision = 0): Promise<CommitRecord | undefined> {
+    const key = formatRecordKey({ kind: 'commit', generation, revision });
     let text: string | undefined;
     try {
       text = await this.#store.read(key);
     } catch (error) {
       if (!(error instanceof UnreadableRecordError)) throw error;
-      throw unreachable(`commit record ${generation} of ${this.#deployment} is unreadable: ${error.message}`, error);
+      throw unreachable(`commit record ${key} of ${this.#deployment} is unreadable: ${error.message}`, error);
     }
     if (text === undefined) {
       await this.#store.assertPresent();
@@ -151,17 +156,18 @@ export class RecordDiscovery implements Discovery {
     }
     const record = parseCommit(text);
     if (typeof record === 'string') {
-      throw unreachable(`commit record ${generation} of ${this.#deployment} is unreadable: ${record}`);
+      throw unreachable(`commit record ${key} of ${this.#deployment} is unreadable: ${record}`);
     }
-    if (record.deployment !== this.#deployment || record.generation !== generation) {
-      throw unreachable(`commit record ${generation} of ${this.#deployment} belongs to something else`);
+    const isAsked = record.generation === generation && (record.revision ?? 0) === revision;
+    if (record.deployment !== this.#deployment || !isAsked) {
+      throw unreachable(`commit record ${key} of ${this.#deployment} belongs to something else`);
     }
     return record;
   }
 
-  async clear(): Promise<void> {
+  async clear(options?: { forGood: boolean }): Promise<void> {
     this.#buried.clear();
-    await this.#store.clear();
+    await this.#store.clear(options);
   }
 
   /** Ends watches and refreshing without withdrawing anything. */

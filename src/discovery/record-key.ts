@@ -2,17 +2,21 @@
 export type RecordKey =
   | { kind: 'instance'; name: string; generation: number }
   | { kind: 'tombstone'; name: string; generation: number }
-  | { kind: 'commit'; generation: number };
+  | { kind: 'commit'; generation: number; revision?: number };
 
-/** `instance.prefill-0.3`, `tombstone.prefill-0.3`, `commit.1`. */
+/** `instance.prefill-0.3`, `tombstone.prefill-0.3`, `commit.1`, `commit.1.2` for the second change of what generation 1 runs. */
 export function formatRecordKey(key: RecordKey): string {
-  return key.kind === 'commit'
-    ? `commit.${key.generation}`
-    : `${key.kind}.${encodeSegment(key.name)}.${key.generation}`;
+  if (key.kind !== 'commit') return `${key.kind}.${encodeSegment(key.name)}.${key.generation}`;
+  return key.revision ? `commit.${key.generation}.${key.revision}` : `commit.${key.generation}`;
 }
 
 /** The key a text stands for; `undefined` for anything `formatRecordKey` would not have written. */
 export function parseRecordKey(text: string): RecordKey | undefined {
+  const commit = /^commit\.(\d{1,16})\.(\d{1,16})$/.exec(text);
+  if (commit) {
+    const key = { kind: 'commit', generation: Number(commit[1]), revision: Number(commit[2]) } as const;
+    return formatRecordKey(key) === text ? key : undefined;
+  }
   const match = /^(?:(commit)|(instance|tombstone)\.([A-Za-z0-9_%-]+))\.(\d{1,16})$/.exec(text);
   if (!match) return undefined;
   const generation = Number(match[4]);

@@ -311,6 +311,19 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
   describe('commit records', () => {
     const record = (planHash: string, generation = 1) => ({ deployment: DEPLOYMENT, generation, planHash, epoch: 1 });
 
+    it('keep the start of a generation and its later changes apart', async () => {
+      const discovery = await open();
+      const record = { deployment: DEPLOYMENT, generation: 1, epoch: 1 };
+      await discovery.commit({ ...record, planHash: 'start' });
+      expect(await discovery.readCommit(1, 1)).toBeUndefined();
+      expect(await discovery.commit({ ...record, revision: 1, planHash: 'first' })).toMatchObject({
+        planHash: 'first',
+      });
+      expect(await discovery.commit({ ...record, revision: 1, planHash: 'late' })).toMatchObject({ planHash: 'first' });
+      expect(await discovery.readCommit(1)).toEqual({ ...record, planHash: 'start' });
+      expect(await discovery.readCommit(1, 1)).toEqual({ ...record, revision: 1, planHash: 'first' });
+    });
+
     it('stand once written; the first of many wins', async () => {
       const handles = await Promise.all(Array.from({ length: 16 }, () => open()));
       expect(await handles[0]!.readCommit(1)).toBeUndefined();

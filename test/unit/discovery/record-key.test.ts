@@ -7,6 +7,8 @@ describe('record keys', () => {
     expect(formatRecordKey({ kind: 'instance', name: 'prefill-0', generation: 3 })).toBe('instance.prefill-0.3');
     expect(formatRecordKey({ kind: 'tombstone', name: '../a b', generation: 0 })).toBe('tombstone.%2E%2E%2Fa%20b.0');
     expect(formatRecordKey({ kind: 'commit', generation: 12 })).toBe('commit.12');
+    expect(formatRecordKey({ kind: 'commit', generation: 12, revision: 3 })).toBe('commit.12.3');
+    expect(parseRecordKey('commit.12.3')).toEqual({ kind: 'commit', generation: 12, revision: 3 });
   });
 
   it('can be read back for any name, and are safe in paths and URLs', () => {
@@ -30,6 +32,8 @@ describe('record keys', () => {
     foreign.push(
       'instance.%61.1',
       'commit.a.1',
+      'commit.1.0',
+      'commit.1.01',
       'other.a.1',
       'instance.a.1.json',
       'instance.a/b.1',
