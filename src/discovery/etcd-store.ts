@@ -102,10 +102,13 @@ export class EtcdStore implements RecordStore {
     await this.#endpoints.call((client) => client.kv.deleteRange({ key: this.#keyOf(key) }));
   }
 
-  /** The mark stays: without it nobody could tell an absent commit record from a lost one. */
-  async clear(): Promise<void> {
+  /** The mark stays, unless it is for good: without it nobody could tell an absent commit record from a lost one. */
+  async clear(options?: { forGood: boolean }): Promise<void> {
     const { start, end } = this.#range;
-    await this.#endpoints.call((client) => client.kv.deleteRange({ key: start, range_end: end }));
+    const success = [{ request_delete_range: { key: start, range_end: end } }];
+    if (options?.forGood)
+      success.push({ request_delete_range: { key: this.#markKey, range_end: endOfKey(this.#markKey) } });
+    await this.#endpoints.call((client) => client.kv.txn({ success }));
   }
 
   /** A handle that saw the store before it was wiped stays in doubt, also when somebody has opened it again since. */
@@ -173,7 +176,7 @@ export class EtcdStore implements RecordStore {
       if (!more || !last) return found;
       // Later pages show the moment of the first one.
       const revision = request.revision ?? header.revision;
-      request = { ...request, revision, key: Buffer.concat([last.key, Buffer.from([0])]) };
+      request = { ...request, revision, key: endOfKey(last.key) };
     }
   }
 
@@ -219,6 +222,11 @@ export class EtcdStore implements RecordStore {
     });
     return id;
   }
+}
+
+/** The first key after `key`. */
+function endOfKey(key: Buffer): Buffer {
+  return Buffer.concat([key, Buffer.from([0])]);
 }
 
 /** The first key after all that begin with `prefix`, whose last byte is `.` or `/`. */

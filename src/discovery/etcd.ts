@@ -1,8 +1,8 @@
-import { DynamoError } from '../base/errors.ts';
 import type { Discovery, DiscoveryOptions } from './discovery.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import { type EtcdSpec, readEtcdSettings } from './etcd-settings.ts';
 import { EtcdStore } from './etcd-store.ts';
+import { PendingStore } from './pending-store.ts';
 import { RecordDiscovery, type RecordDiscoveryOptions } from './record-discovery.ts';
 
 /** Shortest time given to etcd for one answer: slow disks and elections take this long. */
@@ -14,29 +14,31 @@ const MIN_CALL_TIMEOUT_MS = 2_000;
  * `leaseTtlSeconds` (a week) is deleted. A short lease would delete, at the first long pause of an agent, the record of a
  * worker that still serves. Commit records and the store's mark have no lease: their absence must mean something.
  *
- * Throws `DISCOVERY_UNREACHABLE` when etcd cannot be used (unless `mayBeAway`), `SECRET_MISSING` when the password is not there.
+ * Throws `DISCOVERY_UNREACHABLE` when etcd cannot be used, `SECRET_MISSING` when the password is not there; neither if it
+ * `mayBeAway`.
  */
 export async function createEtcdDiscovery(
   spec: EtcdSpec,
   options: DiscoveryOptions & Pick<RecordDiscoveryOptions, 'useHints'>,
 ): Promise<Discovery> {
+  if (options.mayBeAway) return new RecordDiscovery(new PendingStore(() => connect(spec, options)), options);
+  const store = await connect(spec, options);
+  try {
+    await store.open();
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+  return new RecordDiscovery(store, options);
+}
+
+async function connect(spec: EtcdSpec, options: DiscoveryOptions): Promise<EtcdStore> {
   const settings = await readEtcdSettings(spec);
-  const endpoints = new EtcdEndpoints(settings, Math.max(MIN_CALL_TIMEOUT_MS, options.ttlMs / 2));
-  const store = new EtcdStore({
-    endpoints,
+  return new EtcdStore({
+    endpoints: new EtcdEndpoints(settings, Math.max(MIN_CALL_TIMEOUT_MS, options.ttlMs / 2)),
     prefix: settings.prefix,
     deployment: options.deployment,
     leaseTtlSeconds: settings.leaseTtlSeconds,
     now: options.now ?? (() => performance.now()),
   });
-  try {
-    await store.open();
-  } catch (error) {
-    const isAway = error instanceof DynamoError && error.code === 'DISCOVERY_UNREACHABLE';
-    if (!isAway || options.mayBeAway !== true) {
-      endpoints.close();
-      throw error;
-    }
-  }
-  return new RecordDiscovery(store, options);
 }

@@ -5,7 +5,7 @@ import { TOMBSTONE_TTLS } from './watch-state.ts';
 
 /**
  * Discovery in a folder: one subfolder of `root` per deployment, one JSON file per record. Serves every process that sees the
- * folder; on several hosts that takes a shared file system. Throws `DISCOVERY_UNREACHABLE` when the folder cannot be made.
+ * folder; on several hosts that takes a shared file system. Throws `DISCOVERY_UNREACHABLE` when the folder cannot be made (unless `mayBeAway`).
  */
 export async function createFileDiscovery(
   root: string,
@@ -17,6 +17,6 @@ export async function createFileDiscovery(
     strayAfterMs: TOMBSTONE_TTLS * options.ttlMs,
     now: options.now ?? (() => performance.now()),
   });
-  await store.open();
+  if (!options.mayBeAway) await store.open();
   return new RecordDiscovery(store, options);
 }

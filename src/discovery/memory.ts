@@ -31,6 +31,10 @@ class MemoryStore implements RecordStore {
     this.#deployment = deployment;
   }
 
+  async open(): Promise<void> {
+    this.#texts();
+  }
+
   async keys(): Promise<string[]> {
     return [...this.#texts().keys()];
   }

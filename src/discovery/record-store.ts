@@ -7,6 +7,8 @@ import { DynamoError } from '../base/errors.ts';
  * Errors: `DISCOVERY_UNREACHABLE` when the store cannot be used now, `DISK_FULL` when it takes nothing more.
  */
 export interface RecordStore {
+  /** Makes the place for the records, so that an absent record proves something from now on. */
+  open(): Promise<void>;
   /** Every key, strange ones included. Nothing stored, or the place not there: empty. */
   keys(): Promise<string[]>;
   /** Keys that begin with one of these texts, for stores that need no full list for it. */
@@ -23,8 +25,8 @@ export interface RecordStore {
   move(from: string, to: string): Promise<void>;
   /** Removes a key. No error if it is gone. */
   remove(key: string): Promise<void>;
-  /** Removes everything of this deployment. */
-  clear(): Promise<void>;
+  /** Removes every record of this deployment; `forGood`: the trace that it was there, too. */
+  clear(options?: { forGood: boolean }): Promise<void>;
   /** Calls `onHint` with a key that may have changed, or null when any may have. Hints may be lost, late or wrong. */
   hint(onHint: (key: string | null) => void): HintSource;
   /** Throws `DISCOVERY_UNREACHABLE` if an absent key does not prove that there is none. */

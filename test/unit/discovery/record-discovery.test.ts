@@ -26,6 +26,7 @@ function createGatedStore() {
     create: (key, text) => pass(() => !texts.has(key) && Boolean(texts.set(key, text))),
     move: () => pass(() => {}),
     remove: (key) => pass(() => void texts.delete(key)),
+    open: () => pass(() => {}),
     clear: () => pass(() => texts.clear()),
     hint: () => ({ renew: async () => {}, [Symbol.dispose]: () => {} }),
     assertPresent: () => pass(() => {}),
