@@ -1,5 +1,6 @@
 // Bundles src/cli.ts into dist/ (one file per lazily loaded part, dependencies left in node_modules).
 // Built beside and swapped in, so that a command running meanwhile never sees half a build.
+import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +32,11 @@ for (const [from, to] of [['src/supervise/shim.sh', 'shim.sh']]) {
   cpSync(path.join(root, from), path.join(fresh, to));
   chmodSync(path.join(fresh, to), 0o755);
 }
+// For `dynamo version`; a build outside a checkout does not know it.
+const commit = existsSync(path.join(root, '.git'))
+  ? spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout
+  : null;
+writeFileSync(path.join(fresh, 'commit'), commit ?? '');
 const stamp = path.join(fresh, '.built');
 writeFileSync(stamp, `${started.toISOString()}\n`);
 

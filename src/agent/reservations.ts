@@ -1,10 +1,11 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
+import { gpuLockFolder } from '../supervise/lock-folder.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 
 /**
@@ -123,8 +124,7 @@ const gpuFile = (gpu: number) => path.join(lockFolder(), `gpu-${gpu}.lock`);
 
 /** Shared by every user of the host: sticky like /tmp, so that nobody can remove another's lock file. */
 function lockFolder(): string {
-  const parent = process.env['DYNAMO_LOCK_DIR'] ?? (existsSync('/run/lock') ? '/run/lock' : '/tmp');
-  const folder = path.join(parent, 'dynamo');
+  const folder = gpuLockFolder(process.env);
   const umask = process.umask(0);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o1777 });

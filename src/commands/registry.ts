@@ -1,13 +1,17 @@
 import { agentCommand } from './agent.ts';
 import { attachCommand } from './attach.ts';
 import { benchCommand } from './bench.ts';
+import { chatCommand } from './chat.ts';
 import type { CommandEntry } from './command.ts';
+import { completeCommand, completionCommand } from './completion.ts';
 import { controllerCommand } from './controller.ts';
 import { drainCommand } from './drain.ts';
+import { envCommand } from './env.ts';
 import { frontendCommand } from './frontend.ts';
 import { logsCommand } from './logs.ts';
 import { lsCommand } from './ls.ts';
 import { mockerCommand } from './mocker.ts';
+import { openCommand } from './open.ts';
 import { planCommand } from './plan.ts';
 import { recipeCommand } from './recipe.ts';
 import { restartCommand } from './restart.ts';
@@ -15,6 +19,7 @@ import { serveCommand } from './serve.ts';
 import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { versionCommand } from './version.ts';
 
 /** Every command, in the order of `dynamo --help`. Registration is this list and nothing else. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -23,6 +28,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   attachCommand,
   logsCommand,
   lsCommand,
+  openCommand,
+  chatCommand,
   restartCommand,
   drainCommand,
   stopCommand,
@@ -30,8 +37,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   benchCommand,
   planCommand,
   recipeCommand,
+  envCommand,
+  versionCommand,
+  completionCommand,
   frontendCommand,
   mockerCommand,
   controllerCommand,
   agentCommand,
+  completeCommand,
 ];

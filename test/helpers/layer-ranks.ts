@@ -25,6 +25,7 @@ export const RANK: Record<string, number> = {
   planner: 3,
   bench: 3,
   smoke: 3,
+  chat: 3,
   simulate: 3,
   advise: 3,
   render: 3,
