@@ -4,14 +4,19 @@ import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 
 /** Makes the error of a process that ended while starting: how it ended, the known cause if its output shows one, its last lines. */
-export function explainExit(spec: ProcessSpec, how: string, lines: readonly string[]): DynamoError {
+export function explainExit(
+  spec: ProcessSpec,
+  how: string,
+  lines: readonly string[],
+  report: string | null,
+): DynamoError {
   const ended = `${spec.name} ended while starting: ${how}`;
   const known = isEngineName(spec.engine) ? diagnose(findEngine(spec.engine), lines) : undefined;
   const code = known?.code ?? ownErrorCode(lines) ?? 'EXITED_EARLY';
   const ports = Object.values(spec.ports).join(', ');
   const cause = code === 'PORT_IN_USE' ? `port ${ports} was taken in the meantime` : known?.cause;
   return new DynamoError(code, cause ? `${ended}: ${cause}` : ended, {
-    details: lines,
+    details: report ? [...lines, `crash report: ${report}`] : lines,
     ...(known ? { hint: known.fix } : {}),
   });
 }

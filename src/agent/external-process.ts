@@ -115,6 +115,7 @@ export class ExternalProcess implements GangProcess {
     return {
       name: this.spec.name,
       role: this.spec.role,
+      engine: this.spec.engine,
       host: this.spec.host,
       state: this.#status.state,
       waitingFor: this.#status.waitingFor,
@@ -126,6 +127,7 @@ export class ExternalProcess implements GangProcess {
       gpus: this.spec.gpus,
       lastExit: null,
       inStateMs: this.#status.inStateMs,
+      startPhases: [],
       logFile: processLog(this.#context.paths, this.spec.name),
     };
   }

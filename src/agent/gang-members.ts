@@ -1,11 +1,15 @@
+import path from 'node:path';
 import { DynamoError } from '../base/errors.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
-import type { AgentPaths } from '../deployment/state-dir.ts';
-import type { Discovery } from '../discovery/discovery.ts';
+import { type AgentPaths, stateHome } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import { Admission } from './admission.ts';
 import type { AgentJournal } from './agent-journal.ts';
+import type { AgentStore } from './agent-store.ts';
+import type { PeerState } from './crash/crash-report.ts';
+import type { CrashReporter } from './crash/crash-reporter.ts';
+import { checkInstalledFlags } from './check-flags.ts';
 import { ExternalProcess } from './external-process.ts';
 import { PairProver } from './pair-prover.ts';
 import type { GangProcess } from './process-context.ts';
@@ -14,18 +18,22 @@ import { Publication } from './publication.ts';
 import { Reservations } from './reservations.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
+/** Two ends within this time may have to do with each other. */
+const RECENT_MS = 60_000;
+
 /** What a gang needs from its agent. */
 export interface GangContext {
   deployment: string;
   deploymentDir: string;
   paths: AgentPaths;
   journal: AgentJournal;
-  discovery: Discovery;
+  store: Pick<AgentStore, 'discovery'>;
   events: EventLog;
   /** Ends with the agent. */
   signal: AbortSignal;
   /** In [0, 1). */
   random(): number;
+  crashes: CrashReporter;
   changed(): void;
 }
 
@@ -47,7 +55,7 @@ export class GangMembers {
       this.all.some((process) => process.running && process.spec.gpus.includes(gpu)),
     );
     this.prover = new PairProver(context);
-    this.publication = new Publication(context.discovery, context.deployment, context.events, context.signal);
+    this.publication = new Publication(context.store, context.deployment, context.events, context.signal);
     this.#admission = new Admission(context, this.publication, this.prover);
   }
 
@@ -82,14 +90,31 @@ export class GangMembers {
         lockFds: (own) => this.reservations.lockFds(own),
         environment: (own) => processEnvironment(own, context.deploymentDir),
         onReady: async (process, signal) => {
-          if (this.#isCommitted(spec.name)) await this.#admission.admit(process, signal);
+          if (spec.role !== 'store' && this.#isCommitted(spec.name)) await this.#admission.admit(process, signal);
         },
         onGone: (process) => {
           void this.publication.withdraw(process.spec.name);
           this.reservations.keep(process.spec);
         },
+        crashes: context.crashes,
+        peers: (own) => this.#peersOf(own),
         changed: context.changed,
       }),
+    );
+  }
+
+  /** Takes hold of what those need that do not run yet. Throws what is missing, all of one kind at once. */
+  async reserve(specs: readonly ProcessSpec[]): Promise<void> {
+    const { running } = this;
+    await this.reservations.reserve(specs, running);
+    await checkInstalledFlags(
+      specs.filter((spec) => !running.has(spec.name)),
+      {
+        cacheDir: path.join(stateHome(), 'engines'),
+        environment: (spec) => processEnvironment(spec, this.#context.deploymentDir),
+        note: (message) => this.#context.events.write('flags', message),
+        signal: this.#context.signal,
+      },
     );
   }
 
@@ -119,7 +144,22 @@ export class GangMembers {
     await process.stop(drain.killAfterMs);
   }
 
+  #peersOf({ name }: ProcessSpec): PeerState[] {
+    return this.prover.snapshots().flatMap((pair) => {
+      if (pair.prefill !== name && pair.decode !== name) return [];
+      const peer = this.#processes.get(pair.prefill === name ? pair.decode : pair.prefill)?.snapshot();
+      if (!peer) return [];
+      const proof = pair.state === 'failed' && pair.detail ? `failed: ${pair.detail}` : pair.state;
+      return [{ name: peer.name, state: peer.state, pair: proof, ended: recentEnd(peer) }];
+    });
+  }
+
   snapshots(): ProcessSnapshot[] {
     return this.all.map((process) => process.snapshot());
   }
+}
+
+/** An end so recent that it may have to do with that of a peer. */
+function recentEnd({ lastExit }: ProcessSnapshot): string | null {
+  return lastExit && Date.now() - Date.parse(lastExit.at) < RECENT_MS ? lastExit.reason : null;
 }

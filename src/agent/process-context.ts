@@ -3,6 +3,8 @@ import type { AgentPaths } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import type { AgentJournal, JournalProcess } from './agent-journal.ts';
+import type { PeerState } from './crash/crash-report.ts';
+import type { CrashReporter } from './crash/crash-reporter.ts';
 
 /** What a gang asks of its processes: of those an agent runs and of those it only looks at. */
 export interface GangProcess {
@@ -44,6 +46,9 @@ export interface ProcessContext {
   environment(spec: ProcessSpec): NodeJS.ProcessEnv;
   /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */
   onReady(process: GangProcess, signal: AbortSignal): Promise<void>;
+  crashes: CrashReporter;
+  /** The workers it exchanges KV cache with, on this host. */
+  peers(spec: ProcessSpec): PeerState[];
   /** It ended unasked: withdraw it. */
   onGone(process: GangProcess): void;
   changed(): void;

@@ -3,6 +3,7 @@ import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
 import { diagnoseHang } from '../engines/engine.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
+import { PHASE_WORDS, type StartPhase } from '../engines/start-phase.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { describeCheck, runCheck } from '../supervise/probes.ts';
 import { StartProgress } from './start-progress.ts';
@@ -20,6 +21,8 @@ export interface ReadinessOptions {
   lastLines(count: number): string[];
   /** What it is waiting for, whenever that changes. */
   onWaiting(text: string): void;
+  /** The phase of its start that its output names, at every look. */
+  onPhase?(phase: StartPhase): void;
   signal: AbortSignal;
 }
 
@@ -45,16 +48,18 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       const lines = options.lastLines(PROGRESS_LINES);
       refuseHang(spec, lines);
       const { phase, line } = progress.read(lines);
+      if (phase) options.onPhase?.(phase);
+      const words = phase && PHASE_WORDS[phase];
       if (late) {
         throw new DynamoError(
           'NOT_READY',
           `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${detail})`,
           {
-            hint: line ? `${phase ? `It was ${phase}. ` : ''}Its last line was: ${line}` : 'It printed nothing.',
+            hint: line ? `${words ? `It was ${words}. ` : ''}Its last line was: ${line}` : 'It printed nothing.',
           },
         );
       }
-      const text = [describeCheck(check), ...(phase ? [phase] : []), ...(line ? [`it says: ${line}`] : [])].join('; ');
+      const text = [describeCheck(check), ...(words ? [words] : []), ...(line ? [`it says: ${line}`] : [])].join('; ');
       if (text !== said) options.onWaiting(text);
       said = text;
       await sleep(Math.min(interval, Math.max(1, end - performance.now())), options.signal);

@@ -1,5 +1,5 @@
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
-import { PHASE_WORDS, type StartPhase, startPhase } from '../engines/start-phase.ts';
+import { type StartPhase, startPhase } from '../engines/start-phase.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 
 /** A line of output is shown up to here. */
@@ -15,13 +15,13 @@ export class StartProgress {
   }
 
   /** Takes up its newest lines: what they tell of the phase, and the last of them. */
-  read(lines: readonly string[]): { phase: string | undefined; line: string | undefined } {
+  read(lines: readonly string[]): { phase: StartPhase | undefined; line: string | undefined } {
     const { engine } = this.#spec;
     const phases = isEngineName(engine) ? findEngine(engine).phases : [];
     // A phase lasts until another one is named, also when its line has left the newest ones.
     this.#phase = startPhase(phases, lines) ?? this.#phase;
     // A progress bar redraws its line: the newest state stands last.
     const line = lines.at(-1)?.trim().split('\r').at(-1)?.slice(0, LONGEST_LINE);
-    return { phase: this.#phase && PHASE_WORDS[this.#phase], line: line || undefined };
+    return { phase: this.#phase, line: line || undefined };
   }
 }

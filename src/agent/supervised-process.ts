@@ -10,8 +10,10 @@ import { fileSize, lastLines } from '../supervise/log-tail.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
+import type { CrashNews } from './crash/crash-reporter.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
+import { PhaseClock } from './phase-clock.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
@@ -20,6 +22,15 @@ import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
 const SWEEP_MS = 2_000;
+
+/** An end nobody asked for. */
+interface Crash {
+  exit: ShimExit;
+  how: string;
+  /** Null: it never was. */
+  readyForMs: number | null;
+  lines: string[];
+}
 
 /**
  * One supervised process over all its incarnations; the only owner of its state.
@@ -36,6 +47,7 @@ export class SupervisedProcess implements GangProcess {
   readonly #context: ProcessContext;
   readonly #status: ProcessStatus;
   readonly #runs: RunFolders;
+  readonly #phases = new PhaseClock();
   #shim: ShimProcess | undefined;
   /** A spawn under way: whoever stops the process waits for it, so that no shim comes up behind its back. */
   #spawning: Promise<void> | undefined;
@@ -104,6 +116,7 @@ export class SupervisedProcess implements GangProcess {
   launch(): void {
     if (this.#status.state !== 'prepared' || !this.#shim) return;
     this.#shim.launch();
+    this.#phases.begin(performance.now());
     this.#status.set('starting', 'its first sign of life');
     void this.#becomeReady(this.#incarnation.signal);
     void this.#announcePid(this.#incarnation.signal);
@@ -194,6 +207,7 @@ export class SupervisedProcess implements GangProcess {
     return {
       name: this.spec.name,
       role: this.spec.role,
+      engine: this.spec.engine,
       host: this.spec.host,
       state: this.#status.state,
       waitingFor: this.#status.waitingFor,
@@ -205,6 +219,7 @@ export class SupervisedProcess implements GangProcess {
       gpus: this.spec.gpus,
       lastExit: this.#lastExit,
       inStateMs: this.#status.inStateMs,
+      startPhases: this.#phases.durations(performance.now()),
       logFile: this.#logFile,
     };
   }
@@ -216,8 +231,10 @@ export class SupervisedProcess implements GangProcess {
         onWaiting: (text) => {
           this.#status.waitFor(text);
         },
+        onPhase: (phase) => this.#phases.enter(phase, performance.now()),
         signal,
       });
+      this.#phases.enter('prove', performance.now());
       await this.#context.onReady(this, signal);
       signal.throwIfAborted();
     } catch (error) {
@@ -236,6 +253,7 @@ export class SupervisedProcess implements GangProcess {
       return;
     }
     this.#readySince = performance.now();
+    this.#phases.end(this.#readySince);
     this.#failure = undefined;
     this.#status.set('ready', null);
     void this.#watchLiveness(signal);
@@ -268,22 +286,29 @@ export class SupervisedProcess implements GangProcess {
   }
 
   #afterExit(exit: ShimExit, note: string | null): void {
-    const readyForMs = this.#readySince === undefined ? 0 : performance.now() - this.#readySince;
+    const readyForMs = this.#readySince === undefined ? null : performance.now() - this.#readySince;
     this.#readySince = undefined;
     const lines = this.#lastLines(20);
     const how = note ? `${describeExit(exit)} (${note})` : describeExit(exit);
+    const crash = { exit, how, readyForMs, lines };
     this.#context.onGone(this);
     if (!this.#context.mayRestart()) {
-      this.#recordExit(exit, how, lines);
-      this.#failure ??= explainExit(this.spec, how, lines);
+      this.#recordExit(crash, how, true);
+      this.#failure ??= explainExit(this.spec, how, lines, this.#lastExit?.report ?? null);
       this.#context.events.write('exited', this.#failure.message, this.spec.name);
       this.#status.set('failed', null);
       return;
     }
     const entry = this.#context.journal.process(this.spec.name);
-    const decision = decideRestart(this.spec.restart, { ...exit, readyForMs }, entry.attempt, this.#context.random());
+    const rule = this.spec.restart;
+    const decision = decideRestart(
+      rule,
+      { ...exit, readyForMs: readyForMs ?? 0 },
+      entry.attempt,
+      this.#context.random(),
+    );
     const reason = note ? `${decision.reason} (${note})` : decision.reason;
-    this.#recordExit(exit, reason, lines);
+    this.#recordExit(crash, reason, decision.action !== 'done');
     this.#context.events.write('exited', reason, this.spec.name);
     if (decision.action === 'restart') {
       void this.#restart(decision.attempt, decision.delayMs, reason);
@@ -313,8 +338,38 @@ export class SupervisedProcess implements GangProcess {
     }
   }
 
-  #recordExit(exit: ShimExit, reason: string, lines: string[]): void {
-    this.#lastExit = { code: exit.code, signal: exit.signal, at: new Date().toISOString(), reason, lastLines: lines };
+  /** Keeps how it ended, and unless that was its own wish, reports it. */
+  #recordExit(crash: Crash, reason: string, unasked: boolean): void {
+    const { exit, lines } = crash;
+    const at = new Date().toISOString();
+    const base = { code: exit.code, signal: exit.signal, at, reason, lastLines: lines };
+    const news = unasked ? this.#report(crash, at) : { cause: null, fix: null, report: null };
+    this.#lastExit = { ...base, ...news };
+  }
+
+  #report({ exit, how, readyForMs, lines }: Crash, at: string): CrashNews {
+    const starting = this.#status.state === 'starting';
+    return this.#context.crashes.report(
+      {
+        spec: this.spec,
+        incarnation: this.generation,
+        at,
+        pid: this.#shim?.enginePid ?? null,
+        code: exit.code,
+        signal: exit.signal,
+        how,
+        killedBecause: this.#killReason,
+        readyForMs,
+        wasDoing: starting ? this.#status.waitingFor : null,
+        lastLines: lines,
+        logFile: this.#logFile,
+        peers: this.#context.peers(this.spec),
+      },
+      (news) => {
+        if (this.#lastExit?.at === at) this.#lastExit = { ...this.#lastExit, ...news };
+        this.#context.changed();
+      },
+    );
   }
 
   #persist(change: Partial<JournalProcess>): void {

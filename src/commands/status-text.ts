@@ -1,5 +1,5 @@
 import { formatDuration } from '../base/duration.ts';
-import type { DeploymentSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { DeploymentSnapshot, ExitSnapshot, PhaseSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
 import { renderTable } from './table.ts';
 
 /** The text of `dynamo status`, at most 80 columns wide unless a reason is longer. Pure. */
@@ -37,9 +37,11 @@ function notes(snapshot: DeploymentSnapshot): string[] {
     if (pair.state === 'failed') lines.push(`  ${pair.prefill} → ${pair.decode} failed: ${pair.detail}`);
   for (const process of snapshot.processes) {
     if (process.waitingFor) lines.push(`${process.name} waits for ${process.waitingFor}`);
+    const phases = describePhases(process.startPhases);
+    if (phases) lines.push(`${process.name} ${process.state === 'ready' ? 'took' : 'takes'} ${phases}`);
     if (process.lastExit && process.state !== 'exited') {
       lines.push(`${process.name} ended at ${process.lastExit.at}: ${process.lastExit.reason}`);
-      for (const line of process.lastExit.lastLines.slice(-3)) lines.push(`    ${line}`);
+      lines.push(...crashNotes(process.lastExit));
     }
   }
   if (snapshot.unattended) {
@@ -60,4 +62,20 @@ function notes(snapshot: DeploymentSnapshot): string[] {
       `hint: ${snapshot.error.hint}`,
     );
   return lines.length > 0 ? ['', ...lines] : [];
+}
+
+/** The cause with its next step and the report; the last lines where nothing better is known. */
+function crashNotes(exit: ExitSnapshot): string[] {
+  const lines = exit.lastLines.slice(-3).map((line) => `    ${line}`);
+  const report = exit.report ? [`    report: ${exit.report}`] : [];
+  if (exit.cause === null || exit.fix === null) return [...lines, ...report];
+  return [`    cause: ${exit.cause}`, `    do: ${exit.fix}`, ...report];
+}
+
+/** `95 s to start: start 12 s, weights 30 s, prove 1 s`; undefined where only one phase is known. */
+export function describePhases(phases: readonly PhaseSnapshot[]): string | undefined {
+  if (phases.filter(({ phase }) => phase !== 'prove').length < 2) return undefined;
+  const total = phases.reduce((sum, { ms }) => sum + ms, 0);
+  const each = phases.map(({ phase, ms }) => `${phase} ${formatDuration(ms)}`);
+  return `${formatDuration(total)} to start: ${each.join(', ')}`;
 }

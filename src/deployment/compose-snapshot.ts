@@ -84,6 +84,7 @@ function unknownProcess(spec: Spec, record: DeploymentRecord, agentAnswers: bool
   return {
     name: spec.name,
     role: spec.role,
+    engine: spec.engine,
     host: spec.host,
     state: down ? 'exited' : agentAnswers || record.phase === 'starting' ? 'pending' : 'unknown',
     waitingFor: down || agentAnswers ? null : `an agent on ${spec.host}`,
@@ -95,6 +96,7 @@ function unknownProcess(spec: Spec, record: DeploymentRecord, agentAnswers: bool
     gpus: spec.gpus,
     lastExit: null,
     inStateMs: 0,
+    startPhases: [],
     logFile: '',
   };
 }

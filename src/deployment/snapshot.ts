@@ -54,6 +54,8 @@ export type ProcessState =
 export interface ProcessSnapshot {
   name: string;
   role: Role;
+  /** Engine adapter; null for dynamo's own processes. */
+  engine: string | null;
   host: string;
   state: ProcessState;
   /** What it is waiting for, while it waits. */
@@ -70,7 +72,15 @@ export interface ProcessSnapshot {
   lastExit: ExitSnapshot | null;
   /** Milliseconds since the state last changed. */
   inStateMs: number;
+  /** What the start of this incarnation took, by phase, in order; empty when no agent watched it. */
+  startPhases: PhaseSnapshot[];
   logFile: string;
+}
+
+/** `start` until the process says more, then the phases of its engine, then `prove`. */
+export interface PhaseSnapshot {
+  phase: string;
+  ms: number;
 }
 
 export interface ExitSnapshot {
@@ -80,6 +90,11 @@ export interface ExitSnapshot {
   at: string;
   reason: string;
   lastLines: string[];
+  /** The likeliest cause and what to do about it, from its output, the kernel, its GPUs and its peers. */
+  cause: string | null;
+  fix: string | null;
+  /** Path of the crash report. */
+  report: string | null;
 }
 
 export interface PairSnapshot {

@@ -39,6 +39,8 @@ export interface DeploymentPaths {
   /** One JSON object a line: every transition with its reason. */
   events: string;
   discovery: string;
+  /** Reports of processes that ended unasked; they stay when the deployment is stopped. */
+  crashReports: string;
 }
 
 export function deploymentPaths(dir: string): DeploymentPaths {
@@ -50,6 +52,7 @@ export function deploymentPaths(dir: string): DeploymentPaths {
     controllerLog: path.join(dir, 'logs', 'controller.log'),
     events: path.join(dir, 'events.jsonl'),
     discovery: path.join(dir, 'discovery'),
+    crashReports: path.join(dir, 'crash-reports'),
   };
 }
 

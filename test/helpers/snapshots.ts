@@ -45,6 +45,7 @@ export function makeStatus(
     processes: record.plan.processes.map((spec, index) => ({
       name: spec.name,
       role: spec.role,
+      engine: spec.engine,
       host: spec.host,
       state: 'ready',
       waitingFor: null,
@@ -56,6 +57,7 @@ export function makeStatus(
       gpus: spec.gpus,
       lastExit: null,
       inStateMs: 61_000,
+      startPhases: [],
       logFile: `/logs/${spec.name}.log`,
       ...processes[spec.name],
     })),

@@ -48,6 +48,7 @@ export const LLAMACPP_METRICS: EngineMetrics = {
   path: '/metrics',
   requestsRunning: 'llamacpp:requests_processing',
   requestsWaiting: 'llamacpp:requests_deferred',
+  requestsFinished: null,
   kvCacheUsage: null,
   cachedTokens: 'llamacpp:prompt_tokens_cached_total',
   promptTokens: 'llamacpp:prompt_tokens_total',

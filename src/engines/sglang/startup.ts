@@ -19,6 +19,7 @@ export const SGLANG_METRICS: EngineMetrics = {
   path: '/metrics',
   requestsRunning: 'sglang:num_running_reqs',
   requestsWaiting: 'sglang:num_queue_reqs',
+  requestsFinished: 'sglang:num_requests_total',
   kvCacheUsage: 'sglang:token_usage',
   cachedTokens: 'sglang:cached_tokens_total',
   promptTokens: 'sglang:prompt_tokens_total',

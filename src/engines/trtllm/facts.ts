@@ -11,7 +11,7 @@ export const TRTLLM_RESERVED: Readonly<Record<string, string>> = {
   config: 'write its content as a map under `extra-llm-api-options`',
   'server-role': 'each request says its role; it is for a registry that dynamo does not use',
   'metadata-server-config-file': 'it is for a registry that dynamo does not use',
-  'cluster-size': 'a worker that spans several hosts cannot be planned yet',
+  'cluster-size': 'it is for a registry that dynamo does not use',
 };
 
 export const TRTLLM_RESERVED_ENV: Readonly<Record<string, string>> = {
@@ -33,6 +33,7 @@ export const TRTLLM_METRICS: EngineMetrics = {
   path: '/prometheus/metrics',
   requestsRunning: null,
   requestsWaiting: null,
+  requestsFinished: null,
   kvCacheUsage: null,
   cachedTokens: null,
   promptTokens: null,

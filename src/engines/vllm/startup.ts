@@ -22,6 +22,7 @@ export const VLLM_METRICS: EngineMetrics = {
   path: '/metrics',
   requestsRunning: 'vllm:num_requests_running',
   requestsWaiting: 'vllm:num_requests_waiting',
+  requestsFinished: 'vllm:request_success_total',
   kvCacheUsage: 'vllm:kv_cache_usage_perc',
   cachedTokens: 'vllm:prefix_cache_hits_total',
   promptTokens: 'vllm:prompt_tokens_total',

@@ -2,7 +2,7 @@ import type { DeploymentSnapshot, ProcessSnapshot } from '../../deployment/snaps
 import type { Decision } from '../../frontend/decision-log.ts';
 import { fetchText } from '../../supervise/probes.ts';
 import { parsePrometheusText, type Sample } from '../../telemetry/prometheus-text.ts';
-import { type LoadReading, type ProcessLoad, readLoad } from './process-load.ts';
+import { type LoadReading, metricsPath, type ProcessLoad, readLoad } from './process-load.ts';
 import { type FrontendPair, type FrontendReading, readFrontend, type TrafficPoint, trafficPoint } from './traffic.ts';
 
 const TIMEOUT_MS = 1_500;
@@ -77,13 +77,13 @@ export class MetricsPoll {
   }
 
   #note(process: ProcessSnapshot, samples: readonly Sample[]): void {
-    const { load, reading } = readLoad(process.role, samples, performance.now(), this.#readings.get(process.name));
+    const { load, reading } = readLoad(process, samples, performance.now(), this.#readings.get(process.name));
     this.#readings.set(process.name, reading);
     this.#loads[process.name] = load;
   }
 
   async #scrape(process: ProcessSnapshot): Promise<Sample[] | undefined> {
-    const text = await this.#get(`${process.url}/metrics`);
+    const text = await this.#get(`${process.url}${metricsPath(process)}`);
     return text === undefined ? undefined : parsePrometheusText(text);
   }
 
@@ -106,7 +106,7 @@ function parseDecisions(text: string): Decision[] {
 }
 
 const answersMetrics = (process: ProcessSnapshot) =>
-  process.url !== '' && (process.state === 'ready' || process.state === 'draining');
+  process.url !== '' && metricsPath(process) !== null && (process.state === 'ready' || process.state === 'draining');
 
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];

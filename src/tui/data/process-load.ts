@@ -1,4 +1,5 @@
-import type { Role } from '../../base/role.ts';
+import type { ProcessSnapshot } from '../../deployment/snapshot.ts';
+import { findEngine, isEngineName } from '../../engines/find-engine.ts';
 import { type Sample, sumOf } from '../../telemetry/prometheus-text.ts';
 
 /** What one process is doing, from its own metrics. Null: it does not say, or not yet. */
@@ -18,35 +19,47 @@ export interface LoadReading {
 }
 
 interface MetricNames {
-  running: string;
+  path: string | null;
+  running: string | null;
   waiting: string | null;
   kvUsage: string | null;
-  tokens: string;
+  tokens: string | null;
 }
 
-/** vLLM's names, which the simulated engine shares; https://docs.vllm.ai/en/latest/usage/metrics.html */
-const WORKER: MetricNames = {
-  running: 'vllm:num_requests_running',
-  waiting: 'vllm:num_requests_waiting',
-  kvUsage: 'vllm:kv_cache_usage_perc',
-  tokens: 'vllm:generation_tokens_total',
-};
-const PREFILL: MetricNames = { ...WORKER, tokens: 'vllm:prompt_tokens_total' };
 const FRONTEND: MetricNames = {
+  path: '/metrics',
   running: 'dynamo_frontend_active_requests',
   waiting: null,
   kvUsage: null,
   tokens: 'dynamo_frontend_output_tokens_total',
 };
 
-/** Load from one reading of /metrics and the one before. Pure. */
+type Source = Pick<ProcessSnapshot, 'role' | 'engine'>;
+
+/** Where a process tells of its load; null: nowhere. */
+export const metricsPath = (process: Source): string | null => namesOf(process).path;
+
+function namesOf({ role, engine }: Source): MetricNames {
+  if (role === 'frontend') return FRONTEND;
+  if (!isEngineName(engine)) return { path: null, running: null, waiting: null, kvUsage: null, tokens: null };
+  const { metrics } = findEngine(engine);
+  return {
+    path: metrics.path,
+    running: metrics.requestsRunning,
+    waiting: metrics.requestsWaiting,
+    kvUsage: metrics.kvCacheUsage,
+    tokens: role === 'prefill' ? metrics.promptTokens : metrics.generatedTokens,
+  };
+}
+
+/** Load from one reading of its metrics and the one before. Pure. */
 export function readLoad(
-  role: Role,
+  process: Source,
   samples: readonly Sample[],
   atMs: number,
   before: LoadReading | undefined,
 ): { load: ProcessLoad; reading: LoadReading } {
-  const names = role === 'frontend' ? FRONTEND : role === 'prefill' ? PREFILL : WORKER;
+  const names = namesOf(process);
   const read = (name: string | null) => (name === null ? null : (sumOf(samples, name) ?? null));
   const reading = { atMs, tokens: read(names.tokens) };
   const load = {

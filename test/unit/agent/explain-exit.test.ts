@@ -6,7 +6,7 @@ const spec = trivialProcess('decode-0', { ports: { http: 8201, sideChannel: 5600
 
 describe('explainExit', () => {
   it('says how it ended and keeps its last lines', () => {
-    const error = explainExit(spec, 'exit status 3', ['loading', 'oops']);
+    const error = explainExit(spec, 'exit status 3', ['loading', 'oops'], null);
     expect(error).toMatchObject({
       code: 'EXITED_EARLY',
       message: 'decode-0 ended while starting: exit status 3',
@@ -16,15 +16,24 @@ describe('explainExit', () => {
   });
 
   it("takes the code over from the last words of one of dynamo's own processes", () => {
-    const error = explainExit(spec, 'exit status 4', [
-      'error: no space left to write /x [DISK_FULL]',
-      'hint: Free some.',
-    ]);
+    const error = explainExit(
+      spec,
+      'exit status 4',
+      ['error: no space left to write /x [DISK_FULL]', 'hint: Free some.'],
+      null,
+    );
     expect(error).toMatchObject({ code: 'DISK_FULL', message: 'decode-0 ended while starting: exit status 4' });
   });
 
+  it('names the crash report', () => {
+    expect(explainExit(spec, 'exit status 3', ['oops'], '/state/decode-0.txt').details).toEqual([
+      'oops',
+      'crash report: /state/decode-0.txt',
+    ]);
+  });
+
   it('names its ports when one was taken', () => {
-    const error = explainExit(spec, 'exit status 4', ['error: port 8201 is in use [PORT_IN_USE]']);
+    const error = explainExit(spec, 'exit status 4', ['error: port 8201 is in use [PORT_IN_USE]'], null);
     expect(error.message).toBe(
       'decode-0 ended while starting: exit status 4: port 8201, 5600 was taken in the meantime',
     );
@@ -32,14 +41,17 @@ describe('explainExit', () => {
 
   it('believes no code that is not in the table', () => {
     for (const line of ['error: x [NO_SUCH_CODE]', 'warning: x [DISK_FULL]', 'error: x [DISK_FULL] and more'])
-      expect(explainExit(spec, 'exit status 1', [line]).code).toBe('EXITED_EARLY');
+      expect(explainExit(spec, 'exit status 1', [line], null).code).toBe('EXITED_EARLY');
   });
 
   it("knows a cause by the engine's own words", () => {
     const vllm = trivialProcess('decode-0', { engine: 'vllm' });
-    const error = explainExit(vllm, 'exit status 1', [
-      'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB',
-    ]);
+    const error = explainExit(
+      vllm,
+      'exit status 1',
+      ['torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB'],
+      null,
+    );
     expect(error.message).toMatch(/^decode-0 ended while starting: exit status 1: .+/);
     expect(error.hint).not.toContain('dynamo logs');
   });

@@ -13,15 +13,15 @@ describe('StartProgress', () => {
       'INFO Starting to load model org/m...',
       'INFO something else',
     ];
-    expect(progress.read(lines)).toEqual({ phase: 'loading weights', line: 'INFO something else' });
-    expect(progress.read(['INFO still at it'])).toEqual({ phase: 'loading weights', line: 'INFO still at it' });
-    expect(progress.read(['INFO Available KV cache memory: 30 GiB']).phase).toBe('sizing its KV cache');
+    expect(progress.read(lines)).toEqual({ phase: 'weights', line: 'INFO something else' });
+    expect(progress.read(['INFO still at it'])).toEqual({ phase: 'weights', line: 'INFO still at it' });
+    expect(progress.read(['INFO Available KV cache memory: 30 GiB']).phase).toBe('memory');
   });
 
   it('shows the newest state of a progress bar, shortened', () => {
     const bar = ['Capturing CUDA graphs:  10%|#', 'Capturing CUDA graphs:  90%|#########'].join('\r');
     const { phase, line } = progressOf('vllm').read([bar]);
-    expect(phase).toBe('capturing GPU graphs');
+    expect(phase).toBe('capture');
     expect(line).toBe('Capturing CUDA graphs:  90%|#########');
     expect(progressOf('vllm').read(['x'.repeat(500)]).line).toHaveLength(120);
   });

@@ -9,6 +9,9 @@ const crash = {
   at: '2026-01-01T01:00:00.000Z',
   reason: 'killed by SIGSEGV; restart 2 of 5',
   lastLines: ['one', 'two', 'three', 'Segmentation fault'],
+  cause: 'killed by SIGSEGV',
+  fix: null,
+  report: '/state/crash-reports/decode-0.txt',
 };
 
 describe('renderStatus', () => {
@@ -57,6 +60,7 @@ describe('renderStatus', () => {
           two
           three
           Segmentation fault
+          report: /state/crash-reports/decode-0.txt
       "
     `);
   });

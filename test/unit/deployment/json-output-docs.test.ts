@@ -27,7 +27,16 @@ function documented(heading: string): Map<string, string> {
 /** Values in back-quotes before the first semicolon. */
 const values = (meaning = '') => [...meaning.split(';')[0]!.matchAll(/`([\w-]+)`/g)].map((match) => match[1]!).sort();
 
-const exit: ExitSnapshot = { code: null, signal: 'SIGKILL', at: '', reason: '', lastLines: [] };
+const exit: ExitSnapshot = {
+  code: null,
+  signal: 'SIGKILL',
+  at: '',
+  reason: '',
+  lastLines: [],
+  cause: null,
+  fix: null,
+  report: null,
+};
 const event: EventRecord = { at: '', source: '', process: null, type: '', message: '' };
 const plan = trivialPlan('demo', [trivialProcess('known'), trivialProcess('unseen')], {
   pairs: [{ prefill: 'known', decode: 'unseen' }],
@@ -35,6 +44,7 @@ const plan = trivialPlan('demo', [trivialProcess('known'), trivialProcess('unsee
 const known: ProcessSnapshot = {
   name: 'known',
   role: 'aggregated',
+  engine: 'mocker',
   host: 'local',
   state: 'backoff',
   waitingFor: null,
@@ -46,6 +56,7 @@ const known: ProcessSnapshot = {
   gpus: [],
   lastExit: exit,
   inStateMs: 0,
+  startPhases: [{ phase: 'start', ms: 1 }],
   logFile: '',
 };
 const record: DeploymentRecord = {
@@ -89,6 +100,7 @@ describe('docs/json-output.md', () => {
     ['Agent', snapshot.agents[0]!],
     ['Process', snapshot.processes[0]!],
     ['Process', snapshot.processes[1]!],
+    ['Phase', snapshot.processes[0]!.startPhases[0]!],
     ['Exit', snapshot.processes[0]!.lastExit!],
     ['Pair', snapshot.pairs[0]!],
     ['Error', snapshot.error!],

@@ -95,23 +95,27 @@ vllm:generation_tokens_total{engine="0"} 900
 `);
 
   it('counts prompt tokens of prefill workers and generated ones of others', () => {
-    expect(readLoad('prefill', samples, 2_000, { atMs: 0, tokens: 2_000 }).load).toEqual({
+    expect(readLoad({ role: 'prefill', engine: 'vllm' }, samples, 2_000, { atMs: 0, tokens: 2_000 }).load).toEqual({
       running: 5,
       waiting: 1,
       kvUsage: 0.25,
       tokensPerSecond: 1_000,
     });
-    expect(readLoad('decode', samples, 2_000, { atMs: 0, tokens: 100 }).load.tokensPerSecond).toBe(400);
+    expect(
+      readLoad({ role: 'decode', engine: 'vllm' }, samples, 2_000, { atMs: 0, tokens: 100 }).load.tokensPerSecond,
+    ).toBe(400);
   });
 
   it('has no rate at first, nor from metrics it does not know; a restarted worker counts from zero', () => {
-    expect(readLoad('decode', samples, 2_000, undefined).load.tokensPerSecond).toBeNull();
-    expect(readLoad('decode', [], 2_000, { atMs: 0, tokens: 5 }).load).toEqual({
+    expect(readLoad({ role: 'decode', engine: 'vllm' }, samples, 2_000, undefined).load.tokensPerSecond).toBeNull();
+    expect(readLoad({ role: 'decode', engine: 'vllm' }, [], 2_000, { atMs: 0, tokens: 5 }).load).toEqual({
       running: null,
       waiting: null,
       kvUsage: null,
       tokensPerSecond: null,
     });
-    expect(readLoad('decode', samples, 1_000, { atMs: 0, tokens: 99_999 }).load.tokensPerSecond).toBe(900);
+    expect(
+      readLoad({ role: 'decode', engine: 'vllm' }, samples, 1_000, { atMs: 0, tokens: 99_999 }).load.tokensPerSecond,
+    ).toBe(900);
   });
 });
