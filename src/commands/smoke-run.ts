@@ -4,7 +4,7 @@ import { formatDuration } from '../base/duration.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import { readRecord } from '../deployment/record.ts';
-import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
+import type { DeploymentSnapshot, PhaseSnapshot } from '../deployment/snapshot.ts';
 import { startDeployment, stopDeployment } from '../deployment/start-deployment.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { planHash } from '../plan/plan-hash.ts';
@@ -13,6 +13,7 @@ import { smokeChecks } from '../smoke/smoke-checks.ts';
 import { processesWithEnv } from '../supervise/identity.ts';
 import { type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { SmokeFlags } from './smoke.ts';
+import { describePhases } from './status-text.ts';
 
 /**
  * `dynamo smoke`: a whole life of a deployment, each part a check. Throws what made the start fail, or `CHECK_FAILED`;
@@ -36,6 +37,7 @@ export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void>
   let failure: unknown;
   try {
     const snapshot = await report.check('starts and is ready', () => start(prepared, ended.signal));
+    report.noteStart(snapshot);
     const context = { plan: prepared.plan, snapshot, signal: ended.signal };
     for (const check of smokeChecks(prepared.plan, snapshot.pairs)) {
       ended.signal.throwIfAborted();
@@ -47,7 +49,8 @@ export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void>
   await report.check('stops', () => stopDeployment(name, prepared.dir, { force: false })).catch(() => {});
   await report.check('leaves nothing', () => nothingIsLeft(prepared.dir)).catch(() => {});
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt);
-  if (flags.junit) writeFileSync(flags.junit, toJunit(`dynamo smoke ${prepared.loaded.recipe.name}`, report.outcomes));
+  const suite = `dynamo smoke ${prepared.loaded.recipe.name}`;
+  if (flags.junit) writeFileSync(flags.junit, toJunit(suite, report.outcomes, report.startPhases));
   report.print();
   if (report.failed === 0 && failure === undefined && !flags.keep)
     rmSync(prepared.dir, { recursive: true, force: true });
@@ -61,6 +64,8 @@ export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void>
 
 class Report {
   readonly outcomes: CheckOutcome[] = [];
+  /** What the start of each process took. */
+  startPhases: { process: string; phases: PhaseSnapshot[] }[] = [];
   readonly #json: boolean;
 
   constructor(json: boolean) {
@@ -92,10 +97,18 @@ class Report {
     }
   }
 
+  noteStart({ processes }: DeploymentSnapshot): void {
+    this.startPhases = processes.map(({ name, startPhases }) => ({ process: name, phases: startPhases }));
+    for (const { process: name, phases } of this.startPhases) {
+      const text = describePhases(phases);
+      if (text && !this.#json) process.stdout.write(`      ${name} took ${text}\n`);
+    }
+  }
+
   print(): void {
     const passed = this.outcomes.length - this.failed;
-    if (this.#json)
-      process.stdout.write(`${JSON.stringify({ passed, failed: this.failed, checks: this.outcomes }, null, 2)}\n`);
+    const { outcomes: checks, startPhases, failed } = this;
+    if (this.#json) process.stdout.write(`${JSON.stringify({ passed, failed, checks, startPhases }, null, 2)}\n`);
     else process.stdout.write(`${passed} checks passed, ${this.failed} failed\n`);
   }
 }

@@ -33,3 +33,8 @@ it('escapes markup and drops what XML cannot hold', () => {
 it('is a suite without cases when nothing ran', () => {
   expect(toJunit('demo', [])).toContain('<testsuites tests="0" failures="0" time="0.000">');
 });
+
+it('says as properties what the start of each process took', () => {
+  const text = toJunit('demo', [], [{ process: 'decode-0', phases: [{ phase: 'weights', ms: 30_100 }] }]);
+  expect(text).toContain('<properties>\n      <property name="startup.decode-0.weights" value="30.100"/>');
+});
