@@ -56,6 +56,8 @@ export interface EngineCapabilities {
   external: boolean;
   /** Several of its workers can live on one GPU. */
   sharesGpu: boolean;
+  /** Why a worker of it cannot span several hosts; null: it can. */
+  oneHostOnly: string | null;
   /** A worker goes on when a peer of it was restarted; otherwise the two sides of a pair must restart together. */
   survivesPeerRestart: boolean;
   /** A request for several answers (`n` above 1) can be split into two legs; otherwise one worker serves it whole. */
@@ -108,10 +110,12 @@ export interface WorkerSettings {
   servedModelName: string;
   args: EngineArgs;
   env: Record<string, EnvValue>;
-  /** Undefined: the recipe does not say. */
+  /** Over all its hosts. Undefined: the recipe does not say. */
   gpus: number | undefined;
   replicas: number;
   /** HTTP port that the recipe writes down. */
+  /** Hosts that it spans. */
+  nodes: number;
   port: number | undefined;
   /** Where a server is that somebody else runs. */
   url: string | null;
@@ -132,10 +136,15 @@ export interface WorkerPlacement {
   address: string;
   ports: Record<string, number>;
   gpus: readonly number[];
-  /** GPUs of the workers it exchanges KV cache with. */
+  /** By purpose: those of the whole worker, the same on all its hosts. */
+  /** GPUs, on the same host, of the workers it exchanges KV cache with. */
   peerGpus: readonly number[];
   drain: DrainSpec;
   /** argv prefix that runs dynamo. */
+  /** Other hosts with workers it exchanges KV cache with. */
+  peerHosts: readonly string[];
+  /** Its part of a worker that spans several hosts; null for a worker on one. Rank 0 leads and is the only one that serves. */
+  node: { rank: number; size: number; leaderAddress: string } | null;
   selfCommand: readonly string[];
   startTimeoutMs: number;
 }
@@ -157,6 +166,8 @@ export interface PortWish {
   count: number;
 }
 
+  /** On several hosts only the leader listens on them. Otherwise all do, on the same numbers. */
+  leaderOnly?: true;
 export interface EngineFindings {
   problems: RecipeIssue[];
   warnings: string[];

@@ -3,9 +3,11 @@ import type { HostFacts } from '../hosts/host-facts.ts';
 
 /** Hands out TCP ports of one host: below the ephemeral range, past everything that listens or is spoken for. */
 export interface PortBook {
-  /** Lowest free run of `count` ports from `from` up; returns its first. Throws `PORT_IN_USE` when there is none. */
+  /** Lowest free run of `count` ports from `from` up; returns its first and keeps it free. Throws `PORT_IN_USE`. */
+  next(from: number, count: number): number;
+  /** The same, and hands it out. */
   take(from: number, count?: number): number;
-  /** Keeps a port that the user wrote down from being handed out. */
+  /** Keeps a port from being handed out. */
   reserve(port: number): void;
   /** Ports passed over since the last call, with the reason: for explanations. */
   skipped(): number[];
@@ -14,23 +16,31 @@ export interface PortBook {
 export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): PortBook {
   const taken = new Set([...facts.listeningPorts, ...alsoTaken]);
   let passedOver = new Set<number>();
-  return {
-    take(from, count = 1) {
-      // A kernel that may use every port for outgoing connections leaves no range that is safe.
-      const last = facts.ephemeralPorts.first > from ? facts.ephemeralPorts.first - 1 : 65_535;
-      for (let first = from; first + count - 1 <= last; ) {
-        const run = Array.from({ length: count }, (_, offset) => first + offset);
-        const obstacle = run.findLast((port) => taken.has(port));
-        if (obstacle === undefined) {
-          for (const port of run) taken.add(port);
-          return first;
-        }
-        if (facts.listeningPorts.includes(obstacle)) passedOver.add(obstacle);
-        first = obstacle + 1;
-      }
-      throw new DynamoError('PORT_IN_USE', `no ${count} free port${count === 1 ? '' : 's'} from ${from} to ${last}`, {
+  const next = (from: number, count: number): number => {
+    // A kernel that may use every port for outgoing connections leaves no range that is safe.
+    const last = facts.ephemeralPorts.first > from ? facts.ephemeralPorts.first - 1 : 65_535;
+    for (let first = from; first + count - 1 <= last; ) {
+      const run = Array.from({ length: count }, (_, offset) => first + offset);
+      const obstacle = run.findLast((port) => taken.has(port));
+      if (obstacle === undefined) return first;
+      if (facts.listeningPorts.includes(obstacle)) passedOver.add(obstacle);
+      first = obstacle + 1;
+    }
+    const where = facts.name === 'local' ? '' : ` on ${facts.name}`;
+    throw new DynamoError(
+      'PORT_IN_USE',
+      `no ${count} free port${count === 1 ? '' : 's'} from ${from} to ${last}${where}`,
+      {
         hint: 'Stop what listens there, or set `port` in the recipe.',
-      });
+      },
+    );
+  };
+  return {
+    next,
+    take(from, count = 1) {
+      const first = next(from, count);
+      for (let port = first; port < first + count; port += 1) taken.add(port);
+      return first;
     },
     reserve: (port) => void taken.add(port),
     skipped() {
@@ -39,4 +49,17 @@ export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): Po
       return ports;
     },
   };
+}
+
+/** The same run of ports on every host: ranks of one worker find each other by numbers that they count from. */
+export function takeOnAll(books: readonly PortBook[], from: number, count: number): number {
+  for (let first = from; ; ) {
+    const proposals = books.map((book) => book.next(first, count));
+    const highest = Math.max(...proposals);
+    if (proposals.every((proposal) => proposal === highest)) {
+      for (const book of books) book.take(highest, count);
+      return highest;
+    }
+    first = highest;
+  }
 }

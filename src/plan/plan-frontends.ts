@@ -1,9 +1,11 @@
-import type { HostFacts } from '../hosts/host-facts.ts';
+import { DynamoError } from '../base/errors.ts';
+import { bracket, isLoopback, isWildcard } from '../base/url-host.ts';
 import type { Recipe } from '../recipe/recipe.ts';
-import type { PortBook } from './assign-ports.ts';
+import { explainPort } from './explain-port.ts';
 import type { DiscoverySpec, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
 import { discoveryArgs } from './plan-discovery.ts';
-import { bracket, drainOf, explainPort, livenessOf, restartOf } from './plan-workers.ts';
+import { formatLabels, hasLabels, type PlanHost } from './plan-hosts.ts';
+import { drainOf, livenessOf, restartOf } from './process-policies.ts';
 
 const FRONTEND_PORT_FROM = 8_000;
 /** When no worker's engine knows its own. */
@@ -19,47 +21,57 @@ const DRAIN: DrainSpec = { inFlightMs: 30_000, killAfterMs: 10_000 };
 interface FrontendContext {
   deployment: string;
   discovery: DiscoverySpec;
-  discoveryRoot: string;
-  ports: PortBook;
-  selfCommand: readonly string[];
   workers: readonly ProcessSpec[];
+  /** The deployment is on several hosts: whoever is on another one must reach the frontend too. */
+  severalHosts: boolean;
 }
 
-/** `frontend`, or `frontend-0`, `frontend-1`, … when there are several. */
-export function planFrontends(recipe: Recipe, facts: HostFacts, context: FrontendContext): ProcessSpec[] {
+/**
+ * `frontend`, or `frontend-0`, `frontend-1`, … when there are several: all on the first host, or spread over those with the labels
+ * that the recipe names. Throws `RECIPE_INVALID` when no host has them, or when frontends could not be reached from other hosts.
+ */
+export function planFrontends(recipe: Recipe, hosts: readonly PlanHost[], context: FrontendContext): ProcessSpec[] {
   const blocks = blockSizeFor(context.workers);
-  return Array.from({ length: recipe.frontend.replicas }, (_, replica) =>
-    planFrontend(recipe, facts, context, blocks, replica),
+  const { placement, replicas, host } = recipe.frontend;
+  const suitable = placement === undefined ? hosts.slice(0, 1) : hosts.filter((each) => hasLabels(each, placement));
+  if (suitable.length === 0) throw invalid(`frontend.placement: no host has ${formatLabels(placement ?? {})}`);
+  if (context.severalHosts && host !== undefined && isLoopback(host))
+    throw invalid(`frontend.host: ${host} cannot be reached from the other hosts of the deployment; leave it out`);
+  return Array.from({ length: replicas }, (_, replica) =>
+    planFrontend(recipe, suitable[replica % suitable.length]!, { ...context, hosts: hosts.length, blocks, replica }),
   );
 }
 
+const invalid = (problem: string): DynamoError =>
+  new DynamoError('RECIPE_INVALID', 'the frontends cannot be placed', { details: [problem] });
+
 function planFrontend(
   recipe: Recipe,
-  facts: HostFacts,
-  context: FrontendContext,
-  blocks: { size: number; reason: string },
-  replica: number,
+  host: PlanHost,
+  context: FrontendContext & { hosts: number; blocks: { size: number; reason: string }; replica: number },
 ): ProcessSpec {
   const { frontend } = recipe;
+  const { blocks, replica } = context;
   const name = frontend.replicas === 1 ? 'frontend' : `frontend-${replica}`;
   const fixed = typeof frontend.port === 'number';
-  const port = typeof frontend.port === 'number' ? frontend.port + replica : context.ports.take(FRONTEND_PORT_FROM);
+  const port = typeof frontend.port === 'number' ? frontend.port + replica : host.ports.take(FRONTEND_PORT_FROM);
   const portReason = fixed
     ? `HTTP port ${port}: the recipe says so`
-    : explainPort('http', port, FRONTEND_PORT_FROM, context.ports.skipped());
+    : explainPort('http', port, FRONTEND_PORT_FROM, host.ports.skipped());
+  const listenOn = frontend.host ?? host.facts.address;
   const drain = drainOf(frontend.drain, DRAIN);
   return {
     name,
     role: 'frontend',
-    host: facts.name,
+    host: host.name,
     model: null,
     engine: null,
     argv: [
-      ...context.selfCommand,
+      ...host.selfCommand,
       'frontend',
-      ...['--http-host', frontend.host, '--http-port', String(port)],
+      ...['--http-host', listenOn, '--http-port', String(port)],
       ...['--deployment', context.deployment, '--process-name', name],
-      ...discoveryArgs(context.discovery, context.discoveryRoot),
+      ...discoveryArgs(context.discovery, host.discoveryRoot),
       ...routerArgs(recipe, blocks.size),
       ...(frontend.requestTimeout === undefined
         ? []
@@ -69,12 +81,12 @@ function planFrontend(
       ...leaseArgs(recipe),
       ...(frontend.seed === undefined ? [] : ['--seed', String(frontend.seed + replica)]),
     ],
-    env: { ...frontend.env },
+    env: { ...host.env, ...frontend.env },
     cwd: null,
     ports: { http: port },
     fixedPorts: fixed ? ['http'] : [],
     gpus: [],
-    url: `http://${bracket(reachable(frontend.host))}:${port}`,
+    url: `http://${bracket(isWildcard(listenOn) ? anyAddressOf(host, listenOn, context.severalHosts) : listenOn)}:${port}`,
     // Workers appear in discovery only once every pair is proven, which is after the frontend is up: that it serves all models
     // is checked when they have been published.
     readiness: [{ kind: 'http', path: '/live' }],
@@ -85,7 +97,7 @@ function planFrontend(
     kvTransfer: null,
     kvBlockSize: null,
     reasons: [
-      `runs on ${facts.name}, the only host`,
+      explainHost(recipe, host, context.hosts),
       portReason,
       blocks.reason,
       'starts last: once it answers, every worker behind it is ready',
@@ -123,8 +135,16 @@ function blockSizeFor(workers: readonly ProcessSpec[]): { size: number; reason: 
   return { size, reason: `KV block size ${size}: ${source}${note}` };
 }
 
-/** A wildcard address is for listening; probes and people on this machine use the loopback. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
+/** A wildcard address is for listening; who connects needs one of the host's. */
+function anyAddressOf({ facts }: PlanHost, wildcard: string, severalHosts: boolean): string {
+  if (severalHosts) return facts.address;
+  return wildcard === '::' ? '::1' : '127.0.0.1';
+}
+
+function explainHost({ frontend }: Recipe, { name }: PlanHost, hosts: number): string {
+  if (hosts === 1) return `runs on ${name}, the only host`;
+  const { placement } = frontend;
+  if (placement === undefined) return `runs on ${name}, the first host`;
+  const labels = formatLabels(placement);
+  return `runs on ${name}: frontends are spread over the hosts${labels === '' ? '' : ` with ${labels}`}`;
 }

@@ -2,12 +2,13 @@ import { DynamoError } from '../base/errors.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { formatPath } from '../yaml/problem.ts';
-import { openPortBook, type PortBook } from './assign-ports.ts';
+import type { PortBook } from './assign-ports.ts';
 import { checkEngines } from './check-engines.ts';
 import { choosePairs } from './choose-pairs.ts';
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { planDiscovery } from './plan-discovery.ts';
 import { planFrontends } from './plan-frontends.ts';
+import { type HostSetup, type PlanHost, preparePlanHosts } from './plan-hosts.ts';
 import { type PlannedStore, planStore, type StoreHost } from './plan-store.ts';
 import { planWarnings } from './plan-warnings.ts';
 import { planWorkers } from './plan-workers.ts';
@@ -16,16 +17,18 @@ export interface PlanInput {
   recipe: Recipe;
   /** Name of the deployment. */
   deployment: string;
-  /** Hosts to plan for: exactly one for now. */
+  /** Hosts to plan for, those to prefer first. */
   facts: readonly HostFacts[];
+  /** What is particular to a host, by its name; `selfCommand` and `discoveryRoot` hold for the others. */
+  hosts?: Readonly<Record<string, HostSetup>>;
   /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   /** Folder of the discovery store. */
   discoveryRoot: string;
-  /** Ports that are spoken for though nothing listens yet. */
+  /** Ports that are spoken for though nothing listens yet, on every host. */
   takenPorts?: readonly number[];
-  /** Indices of GPUs that other deployments hold. */
-  takenGpus?: readonly number[];
+  /** Indices of GPUs that other deployments hold: on every host, or by the host's name. */
+  takenGpus?: readonly number[] | Readonly<Record<string, readonly number[]>>;
 }
 
 /**
@@ -35,27 +38,25 @@ export interface PlanInput {
  */
 export function planLaunch(input: PlanInput): LaunchPlan {
   const { recipe, deployment } = input;
-  const [facts] = input.facts;
-  if (!facts || input.facts.length > 1) throw new Error(`a plan is for exactly one host, not ${input.facts.length}`);
   const engines = checkEngines(recipe);
   if (engines.problems.length > 0)
     throw new DynamoError('RECIPE_INVALID', `the engines refuse ${recipe.name}`, {
       details: engines.problems.map(({ path, message }) => `${formatPath(path)}: ${message}`),
     });
 
-  const ports = openPortBook(facts, input.takenPorts ?? []);
-  reserveWrittenPorts(recipe, ports);
-  const { selfCommand } = input;
-  const workers = planWorkers(recipe, facts, { ports, selfCommand, takenGpus: input.takenGpus ?? [] });
-  const store = planOwnStore(recipe, deployment, [{ facts, ports, discoveryRoot: input.discoveryRoot }]);
+  const hosts = preparePlanHosts(input);
+  if (hosts.length === 0) throw new Error('a plan needs a host');
+  for (const host of hosts) reserveWrittenPorts(recipe, host.ports);
+  const workers = planWorkers(recipe, hosts);
+  const store = planOwnStore(recipe, deployment, hosts);
   const discovery = planDiscovery(recipe.discovery, store.processes);
-  const frontends = planFrontends(recipe, facts, {
+  const used = (specs: readonly ProcessSpec[]): PlanHost[] =>
+    hosts.filter(({ name }) => specs.some((spec) => spec.host === name));
+  const frontends = planFrontends(recipe, hosts, {
     deployment,
     discovery,
-    discoveryRoot: input.discoveryRoot,
-    ports,
-    selfCommand,
     workers: workers.processes,
+    severalHosts: used([...store.processes, ...workers.processes]).some(({ name }) => name !== hosts[0]!.name),
   });
   const processes = [...store.processes, ...workers.processes, ...frontends].map((spec) => ({
     ...spec,
@@ -64,7 +65,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   return {
     deployment,
     models: recipe.models.map((model) => model.servedModelName),
-    hosts: [facts.name],
+    hosts: used(processes).map(({ name }) => name),
     processes,
     stages: [
       ...(store.processes.length === 0 ? [] : [store.processes.map((spec) => spec.name)]),
@@ -75,7 +76,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     endpoint: frontends[0]!.url,
     discovery,
     startLeaseMs: recipe.startLease,
-    warnings: [...engines.warnings, ...store.warnings, ...planWarnings(recipe, facts, processes)],
+    warnings: [...engines.warnings, ...store.warnings, ...planWarnings(recipe, hosts, processes)],
   };
 }
 

@@ -1,11 +1,12 @@
 import net from 'node:net';
 import path from 'node:path';
 import { DynamoError } from '../base/errors.ts';
+import { bracket, isLoopback } from '../base/url-host.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { ManagedEtcdRecipe } from '../recipe/recipe.ts';
 import type { PortBook } from './assign-ports.ts';
+import { explainPort } from './explain-port.ts';
 import type { ProcessSpec } from './launch-plan.ts';
-import { bracket, explainPort } from './plan-workers.ts';
 
 const CLIENT_PORT_FROM = 2_379;
 const PEER_PORT_FROM = 2_380;
@@ -183,8 +184,4 @@ function openStore(chosen: readonly StoreHost[]): string[] {
   if (open.length === 0) return [];
   const names = open.map(({ facts }) => facts.name).join(', ');
   return [`etcd on ${names} has no access control: whoever reaches its ports can change where requests go`];
-}
-
-function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || address.startsWith('127.');
 }

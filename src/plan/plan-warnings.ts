@@ -1,53 +1,50 @@
 import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
+import { isLoopback } from '../base/url-host.ts';
 import { findEngine } from '../engines/find-engine.ts';
-import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { looksSecret } from '../recipe/secret-names.ts';
 import type { ProcessSpec } from './launch-plan.ts';
+import type { PlanHost } from './plan-hosts.ts';
 
 /** A GPU with more than this in use when the facts were taken is probably somebody's. */
 const BUSY_BYTES = 1024 ** 3;
 
 /** What the user should know though it stops nothing. */
-export function planWarnings(recipe: Recipe, facts: HostFacts, processes: readonly ProcessSpec[]): string[] {
+export function planWarnings(recipe: Recipe, hosts: readonly PlanHost[], processes: readonly ProcessSpec[]): string[] {
   return [
-    ...missingPrograms(recipe, facts),
-    ...missingStore(facts, processes),
-    ...busyGpus(facts, processes),
+    ...missingPrograms(hosts, processes),
+    ...busyGpus(hosts, processes),
     ...writtenSecrets(processes),
-    ...openFrontend(recipe),
+    ...openFrontends(processes),
     ...longStart(recipe),
   ];
 }
 
-function missingPrograms(recipe: Recipe, facts: HostFacts): string[] {
-  const groups = recipe.models.flatMap((model) => model.groups);
-  const wanted = groups.flatMap((group) => {
-    const { command } = findEngine(group.engine);
-    return command && group.command === null ? [command] : [];
+/** Engines and etcd that were looked for on a host and are not there. */
+function missingPrograms(hosts: readonly PlanHost[], processes: readonly ProcessSpec[]): string[] {
+  const missing = new Map<string, { installHint: string; on: Set<string> }>();
+  for (const { argv, host, installHint = '' } of processes) {
+    const program = argv[0] ?? '';
+    if (hosts.find(({ name }) => name === host)?.facts.commands[program] !== null) continue;
+    const entry = missing.get(program) ?? { installHint, on: new Set() };
+    missing.set(program, { ...entry, on: entry.on.add(host) });
+  }
+  return [...missing].map(
+    ([program, { installHint, on }]) => `\`${program}\` was not found on ${[...on].join(', ')}. ${installHint}`,
+  );
+}
+
+function busyGpus(hosts: readonly PlanHost[], processes: readonly ProcessSpec[]): string[] {
+  return processes.flatMap((spec) => {
+    const facts = hosts.find(({ name }) => name === spec.host)?.facts;
+    return spec.gpus.flatMap((index) => {
+      const used = facts?.gpus.find((gpu) => gpu.index === index)?.memoryUsedBytes ?? 0;
+      if (used < BUSY_BYTES) return [];
+      const where = hosts.length === 1 ? '' : ` of ${spec.host}`;
+      return [`GPU ${index}${where} for ${spec.name} already has ${formatBytes(used)} in use`];
+    });
   });
-  return [...new Set(wanted)]
-    .filter(({ name }) => facts.commands[name] === null)
-    .map(({ name, installHint }) => `\`${name}\` was not found on ${facts.name}. ${installHint}`);
-}
-
-/** A managed etcd is looked for like an engine. */
-function missingStore(facts: HostFacts, processes: readonly ProcessSpec[]): string[] {
-  const stores = processes.filter(
-    ({ role, host, argv }) => role === 'store' && host === facts.name && argv[0] === 'etcd',
-  );
-  if (stores.length === 0 || facts.commands['etcd'] !== null) return [];
-  return [`\`etcd\` was not found on ${facts.name}. ${stores[0]!.installHint}`];
-}
-
-function busyGpus(facts: HostFacts, processes: readonly ProcessSpec[]): string[] {
-  return processes.flatMap((spec) =>
-    spec.gpus.flatMap((index) => {
-      const used = facts.gpus.find((gpu) => gpu.index === index)?.memoryUsedBytes ?? 0;
-      return used < BUSY_BYTES ? [] : [`GPU ${index} for ${spec.name} already has ${formatBytes(used)} in use`];
-    }),
-  );
 }
 
 function writtenSecrets(processes: readonly ProcessSpec[]): string[] {
@@ -61,11 +58,14 @@ function writtenSecrets(processes: readonly ProcessSpec[]): string[] {
   );
 }
 
-function openFrontend({ frontend }: Recipe): string[] {
-  const local = ['localhost', '::1'].includes(frontend.host) || frontend.host.startsWith('127.');
-  return local
-    ? []
-    : [`the frontend listens on ${frontend.host} without access control: whoever reaches it can use it`];
+function openFrontends(processes: readonly ProcessSpec[]): string[] {
+  const addresses = processes
+    .filter(({ role }) => role === 'frontend')
+    .map(({ argv }) => argv[argv.indexOf('--http-host') + 1] ?? '')
+    .filter((address) => !isLoopback(address));
+  return [...new Set(addresses)].map(
+    (address) => `the frontend listens on ${address} without access control: whoever reaches it can use it`,
+  );
 }
 
 function longStart(recipe: Recipe): string[] {

@@ -66,6 +66,12 @@ const drain = z
   })
   .meta({ id: 'Drain', description: 'How a process is stopped.' });
 
+const placement = z.record(z.string().min(1), z.union([z.string().min(1), z.number().transform(String)])).meta({
+  id: 'Placement',
+  description:
+    'Labels that a host must have, as the hosts file gives them: `{ rack: a }`. Every host has the label `host`, its name.',
+});
+
 const workerGroup = z
   .strictObject({
     engine: engine.optional().describe('Engine of this group. Default: that of the model.'),
@@ -73,10 +79,10 @@ const workerGroup = z
     gpus: z
       .int()
       .min(0)
-      .max(64)
+      .max(1024)
       .optional()
       .describe(
-        'GPUs of each worker; 0 runs on the CPU. Default: what its parallel sizes multiply to; none for `mocker`.',
+        'GPUs of each worker, over all its hosts; 0 runs on the CPU. Default: what its parallel sizes multiply to; none for `mocker`.',
       ),
     gpuType: z.string().min(1).optional().describe('Only GPUs whose name contains this, such as `H100`.'),
     workersPerGpu: z
@@ -85,12 +91,15 @@ const workerGroup = z
       .max(16)
       .prefault(1)
       .describe('How many workers share a GPU. Groups of a model that say the same share with each other.'),
+    placement: placement.optional().describe('Only hosts with these labels. Default: any host.'),
     nodes: z
       .int()
       .min(1)
-      .max(1, { error: 'a worker that spans several hosts is not supported yet; only 1 can be planned' })
+      .max(64)
       .prefault(1)
-      .describe('Hosts that one worker spans. Only 1 for now.'),
+      .describe(
+        'Hosts that one worker spans: a leader, which serves, and followers, which compute for it. They start, end and restart as one. `vllm` and `sglang` only.',
+      ),
     port: port
       .optional()
       .describe('HTTP port of the first replica; the others count up. Default: a free one from 8100 up.'),
@@ -190,8 +199,17 @@ const frontend = z
       .describe(
         'HTTP port of the first replica; the others count up. Default: the first free one from 8000 up, as `auto`.',
       ),
-    host: z.string().min(1).prefault('127.0.0.1').describe('Address to listen on. `0.0.0.0` lets other machines in.'),
+    host: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Address to listen on. `0.0.0.0` lets other machines in. Default: 127.0.0.1; with other hosts than this machine, the address by which the hosts reach each other.',
+      ),
     replicas: z.int().min(1).max(64).prefault(1).describe('Frontend processes.'),
+    placement: placement
+      .optional()
+      .describe('Spread the replicas over the hosts with these labels, `{}` over all. Default: all on the first host.'),
     routerMode: z
       .enum(ROUTER_MODES)
       .prefault('kv')

@@ -26,6 +26,7 @@ export const llamacppEngine: Engine = {
     gpus: true,
     external: false,
     sharesGpu: false,
+    oneHostOnly: 'llama.cpp spreads a model by rpc-server processes, which dynamo does not plan',
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,
   },

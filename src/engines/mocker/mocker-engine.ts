@@ -33,6 +33,7 @@ export const mockerEngine: Engine = {
     gpus: false,
     external: false,
     sharesGpu: false,
+    oneHostOnly: 'the simulated engine is one process',
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,
   },

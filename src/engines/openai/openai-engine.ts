@@ -14,6 +14,7 @@ export const openaiEngine: Engine = {
     gpus: false,
     external: true,
     sharesGpu: false,
+    oneHostOnly: 'somebody else runs it',
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,
   },

@@ -1,3 +1,4 @@
+import { bracket } from '../../base/url-host.ts';
 import type { Check } from '../../plan/launch-plan.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { formatArgs, withoutArgs } from '../engine-args.ts';
@@ -34,6 +35,7 @@ export const sglangEngine: Engine = {
     gpus: true,
     external: false,
     sharesGpu: false,
+    oneHostOnly: null,
     // A pair with one replaced side reports ready and then hangs (sglang#33789, smg#2503).
     survivesPeerRestart: false,
     // One bootstrap room each.
@@ -74,9 +76,12 @@ function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   return [
     { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
-    { purpose: 'distInit', from: DIST_INIT_FROM, count: DIST_INIT_PORTS },
+    // The hosts of a worker meet at the leader. Followers answer on the HTTP port too, whatever their state.
+    { purpose: 'distInit', from: DIST_INIT_FROM, count: DIST_INIT_PORTS, leaderOnly: true },
     { purpose: 'nccl', from: NCCL_FROM, count: 1 },
-    ...(worker.role === 'prefill' ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1 }] : []),
+    ...(worker.role === 'prefill'
+      ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true as const }]
+      : []),
     ...(worker.kvEvents
       ? [
           { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks },
@@ -112,7 +117,7 @@ function program({ command }: WorkerSettings): string[] {
 }
 
 function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
-  const { address, ports: given } = placement;
+  const { address, ports: given, node } = placement;
   const cpu = onCpu(worker);
   const gpus = cpu ? { env: { CUDA_VISIBLE_DEVICES: '' }, reasons: [] } : visibleGpus(placement);
   return {
@@ -123,7 +128,10 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
       ...(cpu ? ['--device', 'cpu'] : []),
       // Left alone it is 1 on NVIDIA GPUs: a KV event for every token, and nothing two engines would agree on.
       ...['--page-size', String(pageSize(worker))],
-      ...['--dist-init-addr', `${address}:${given['distInit']}`, '--nccl-port', String(given['nccl'])],
+      ...['--dist-init-addr', `${bracket(node?.leaderAddress ?? address)}:${given['distInit']}`],
+      ...['--nccl-port', String(given['nccl'])],
+      // Every host runs the same command but for its rank; sizes are those of the whole worker.
+      ...(node ? ['--nnodes', String(node.size), '--node-rank', String(node.rank)] : []),
       '--enable-metrics',
       // Without it cached tokens are never reported.
       '--enable-cache-report',
@@ -134,10 +142,14 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
       // It closes idle connections after 5 s by default, which races with a frontend's pool.
       SGLANG_TIMEOUT_KEEP_ALIVE: '75',
       SGLANG_WARMUP_TIMEOUT: String(Math.ceil(placement.startTimeoutMs / 1_000)),
+      ...(node ? { SGLANG_HOST_IP: address } : {}),
       ...gpus.env,
     },
     reasons: [
       ...gpus.reasons,
+      ...(node?.rank === 0
+        ? [`leads ${node.size} hosts, which meet at ${node.leaderAddress}, port ${given['distInit']}`]
+        : []),
       `pages of ${pageSize(worker)} tokens, the unit in which KV cache is kept and found again`,
     ],
   };

@@ -28,6 +28,8 @@ export const trtllmEngine: Engine = {
     sharesGpu: false,
     survivesPeerRestart: false,
     // One prompt and one answer a request.
+    oneHostOnly:
+      'TensorRT-LLM needs MPI for that (`mpirun trtllm-llmapi-launch`), which dynamo does not drive; use more workers, or vllm or sglang',
     splitsSeveralAnswers: false,
   },
   defaults: {

@@ -9,7 +9,7 @@ import {
   VLLM_RESERVED_EVENTS,
   VLLM_RESERVED_LOAD,
 } from './reserved.ts';
-import { cachesPrefixes, onCpu, parallelSize, transfers } from './worker-shape.ts';
+import { cachesPrefixes, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
 /** What is wrong with the settings of a vLLM worker. */
 export function checkWorker(worker: WorkerSettings): EngineFindings {
@@ -25,6 +25,7 @@ export function checkWorker(worker: WorkerSettings): EngineFindings {
       ...refuseEnv(worker.path, worker.env, VLLM_RESERVED_ENV),
       ...refuseShortFlags(worker),
       ...checkParallelSize(worker),
+      ...checkHosts(worker),
       ...checkTransfer(worker),
       ...checkTiers(worker),
       ...checkEvents(worker),
@@ -64,6 +65,23 @@ function checkParallelSize(worker: WorkerSettings): RecipeIssue[] {
       message: `${sizes} is ${needed}, so with ${worker.gpus} GPUs ${outcome}; make them equal`,
     },
   ];
+}
+
+function checkHosts(worker: WorkerSettings): RecipeIssue[] {
+  if (worker.nodes === 1) return [];
+  const problems: RecipeIssue[] = ['distributed-executor-backend', 'data-parallel-backend'].flatMap((flag) => {
+    const value = argValue(worker.args, flag);
+    if (value === undefined || value === null || value === 'mp') return [];
+    const message = 'dynamo joins hosts by processes of its own (`mp`), without Ray; leave it out';
+    return [{ path: [...worker.path, 'args', flag], message }];
+  });
+  const ranks = dataRanks(worker);
+  if (ranks > 1 && ranks % worker.nodes !== 0)
+    problems.push({
+      path: [...worker.path, 'nodes'],
+      message: `the ${ranks} data-parallel ranks cannot be divided over ${worker.nodes} hosts, each of them whole on one host`,
+    });
+  return problems;
 }
 
 function checkTransfer(worker: WorkerSettings): RecipeIssue[] {

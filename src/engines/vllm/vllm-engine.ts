@@ -1,6 +1,6 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
-import { argValue, formatArgs } from '../engine-args.ts';
+import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
 import { isStateSpace } from '../model-family.ts';
 import {
   KEEP_ALIVE,
@@ -13,6 +13,7 @@ import {
   visibleGpus,
   WORKER_PORT_FROM,
 } from '../worker-settings.ts';
+import { acrossHosts, isFollower } from './across-hosts.ts';
 import { checkWorker } from './checks.ts';
 import { checkPair, VLLM_COMBINATIONS } from './combinations.ts';
 import { chooseConnectors } from './connectors.ts';
@@ -25,6 +26,8 @@ const INTERNAL_PORTS_FROM = 20_000;
 const INTERNAL_PORTS = 100;
 /** vLLM's own defaults of the two ports by which data-parallel ranks find each other. */
 const DATA_PARALLEL_FROM = 29_500;
+/** vLLM's own default of `--master-port`: where the hosts of one tensor- or pipeline-parallel worker meet. */
+const MASTER_FROM = 29_501;
 /** SIGKILL follows this long after vLLM has stopped waiting for its requests. */
 const SHUTDOWN_MARGIN_MS = 5_000;
 
@@ -44,6 +47,7 @@ export const vllmEngine: Engine = {
     gpus: true,
     external: false,
     sharesGpu: true,
+    oneHostOnly: null,
     // A decode worker was seen to take a restarted prefill worker's blocks after one failed try (0.32, UCX over TCP).
     survivesPeerRestart: true,
     // It leaks the prefill worker's KV blocks (vllm-project/vllm#43509).
@@ -78,34 +82,39 @@ export const vllmEngine: Engine = {
 function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   const wishes: PortWish[] = [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
+    // Followers have no server.
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
     { purpose: 'internal', from: INTERNAL_PORTS_FROM, count: INTERNAL_PORTS },
   ];
-  // One listener per data-parallel rank, at the base port plus the rank; the same for events and their replay.
-  if (transfers(worker)) wishes.push({ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: ranks });
-  if (worker.kvEvents)
-    wishes.push(
-      { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks },
-      { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks },
-    );
+  // One listener per data-parallel rank, at the base port plus the rank, on the rank's host; the same for events and their replay.
+  const perRank = (purpose: string, from: number): PortWish => ({
+    ...{ purpose, from, count: ranks },
+    ...(ranks > 1 ? {} : { leaderOnly: true }),
+  });
+  if (transfers(worker)) wishes.push(perRank('sideChannel', SIDE_CHANNEL_FROM));
+  if (worker.kvEvents) wishes.push(perRank('kvEvents', KV_EVENTS_FROM), perRank('kvReplay', KV_REPLAY_FROM));
   if (ranks > 1)
     wishes.push(
-      { purpose: 'dataParallelMaster', from: DATA_PARALLEL_FROM, count: 1 },
-      { purpose: 'dataParallelRpc', from: DATA_PARALLEL_FROM, count: 1 },
+      { purpose: 'dataParallelMaster', from: DATA_PARALLEL_FROM, count: 1, leaderOnly: true },
+      { purpose: 'dataParallelRpc', from: DATA_PARALLEL_FROM, count: 1, leaderOnly: true },
     );
+  else if (worker.nodes > 1) wishes.push({ purpose: 'master', from: MASTER_FROM, count: 1, leaderOnly: true });
   return wishes;
 }
 
 function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
   const parts = [
     server(worker, placement),
+    acrossHosts(worker, placement),
     gpus(worker, placement),
     handOver(worker, placement),
     events(worker, placement),
     loading(worker),
   ];
+  // A follower has no API server to count.
+  const args = isFollower(placement) ? withoutArgs(worker.args, ['api-server-count']) : worker.args;
   return {
-    argv: [...parts.flatMap(({ argv }) => argv), ...formatArgs(worker.args, { lists: 'values' })],
+    argv: [...parts.flatMap(({ argv }) => argv), ...formatArgs(args, { lists: 'values' })],
     env: { ...Object.assign({}, ...parts.map(({ env }) => env)), ...worker.env },
     reasons: parts.flatMap(({ reasons }) => reasons),
   };
@@ -119,9 +128,13 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
     argv: [
       ...(worker.command ?? ['vllm']),
       ...['serve', worker.model, '--served-model-name', worker.servedModelName],
-      ...['--host', placement.address, '--port', String(placement.ports['http'])],
-      // The only per-request truth about cached tokens.
-      '--enable-prompt-tokens-details',
+      ...(isFollower(placement)
+        ? ['--headless']
+        : [
+            ...['--host', placement.address, '--port', String(placement.ports['http'])],
+            // The only per-request truth about cached tokens.
+            '--enable-prompt-tokens-details',
+          ]),
       ...['--shutdown-timeout', String(shutdownSeconds)],
       ...(ranked ? ['--data-parallel-rpc-port', String(placement.ports['dataParallelRpc'])] : []),
     ],
@@ -129,7 +142,10 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
       [KEEP_ALIVE]: KEEP_ALIVE_SECONDS,
       VLLM_ENGINE_READY_TIMEOUT_S: String(Math.ceil(placement.startTimeoutMs / 1_000)),
       VLLM_PORT: String(placement.ports['internal']),
-      ...(ranked ? { VLLM_DP_MASTER_PORT: String(placement.ports['dataParallelMaster']) } : {}),
+      // Followers are told by the leader.
+      ...(ranked && !isFollower(placement)
+        ? { VLLM_DP_MASTER_PORT: String(placement.ports['dataParallelMaster']) }
+        : {}),
     },
     reasons: [
       `after SIGTERM requests have ${shutdownSeconds} s to end; SIGKILL comes ${killAfterMs / 1_000} s after SIGTERM`,
@@ -166,17 +182,19 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
       [SIDE_CHANNEL_HOST]: placement.address,
       [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
     },
-    reasons: [...reasons, explainUcx(worker)],
+    reasons: [...reasons, explainUcx(worker, placement)],
   };
 }
 
-function explainUcx(worker: WorkerSettings): string {
+function explainUcx(worker: WorkerSettings, { peerHosts }: WorkerPlacement): string {
   const set = ['UCX_TLS', 'UCX_NET_DEVICES'].flatMap((name) => {
     const value = worker.env[name];
     return typeof value === 'string' ? [`${name}=${value}`] : [];
   });
   if (set.length > 0)
-    return `${set.join(' ')} from the recipe: UCX is what NIXL moves blocks with, NCCL_* do not matter to it`;
+    return `${set.join(', ')} ${set.length === 1 ? 'is' : 'are'} set: UCX is what NIXL moves blocks with, NCCL_* do not matter to it`;
+  if (peerHosts.length > 0 && !onCpu(worker))
+    return `UCX chooses how blocks travel to and from ${peerHosts.join(', ')} (RDMA where it finds a device, else TCP): UCX_TLS and UCX_NET_DEVICES are not set`;
   return onCpu(worker)
     ? 'UCX chooses shared memory or TCP itself: UCX_TLS and UCX_NET_DEVICES are not set'
     : 'UCX chooses how blocks travel (NVLink by cuda_ipc within a host): UCX_TLS and UCX_NET_DEVICES are not set';

@@ -25,7 +25,7 @@ describe('loadRecipe', () => {
       name: 'demo',
       startLease: 60_000,
       discovery: { backend: 'file', ttl: 10_000 },
-      frontend: { replicas: 1, routerMode: 'kv', host: '127.0.0.1', bodyLimit: 192 * 1024 ** 2 },
+      frontend: { replicas: 1, routerMode: 'kv', bodyLimit: 192 * 1024 ** 2 },
       models: [
         {
           model: 'mock-model',
@@ -184,8 +184,8 @@ frontend:
     ],
     [
       'several hosts for one worker',
-      'model: m\nworkers: { aggregated: { nodes: 2 } }\n',
-      ['recipe.yaml:2:33: a worker that spans several hosts is not supported yet; only 1 can be planned'],
+      'model: m\nengine: mocker\nworkers: { aggregated: { nodes: 2 } }\n',
+      ['recipe.yaml:3:33: a worker of mocker cannot span several hosts: the simulated engine is one process'],
     ],
     [
       'dashes before a flag',

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DynamoError } from '../../../src/base/errors.ts';
 import type { GpuFacts, HostFacts } from '../../../src/hosts/host-facts.ts';
-import { assignGpus, type GpuWish } from '../../../src/plan/assign-gpus.ts';
+import { placeWorkers } from '../../../src/plan/place-workers.ts';
+import { preparePlanHosts } from '../../../src/plan/plan-hosts.ts';
+import type { WorkerWish } from '../../../src/plan/worker-wish.ts';
 import { planText, recordedFacts } from '../../helpers/recipes.ts';
 
 const gpu = (index: number, name = 'NVIDIA H100 80GB HBM3'): GpuFacts => ({
@@ -13,11 +15,16 @@ const gpu = (index: number, name = 'NVIDIA H100 80GB HBM3'): GpuFacts => ({
   memoryUsedBytes: 0,
 });
 const host = (...gpus: GpuFacts[]): HostFacts => recordedFacts('no-gpu', { gpus });
-const wish = (worker: string, count: number, type?: string): GpuWish => ({ worker, count, type });
-const indices = (facts: HostFacts, wishes: GpuWish[], taken: number[] = []) =>
-  Object.fromEntries([...assignGpus(wishes, facts, taken)].map(([worker, grant]) => [worker, grant.indices]));
+const wish = (worker: string, count: number, type?: string): WorkerWish => ({
+  ...{ worker, count, type, role: 'aggregated', model: 'm', group: 'g', nodes: 1 },
+  ...{ placement: undefined, sharing: 1, external: false },
+});
+const place = (wishes: WorkerWish[], facts: HostFacts[], takenGpus: number[] = []) =>
+  placeWorkers(wishes, preparePlanHosts({ facts, takenGpus, selfCommand: ['dynamo'], discoveryRoot: '/state' }));
+const indices = (facts: HostFacts, wishes: WorkerWish[], taken: number[] = []) =>
+  Object.fromEntries([...place(wishes, [facts], taken)].map(([worker, { members }]) => [worker, members[0]!.gpus]));
 
-describe('assignGpus', () => {
+describe('placeWorkers on one host', () => {
   const eight = recordedFacts('8xh100');
 
   it('gives neighbours, the largest wish first', () => {
@@ -26,18 +33,23 @@ describe('assignGpus', () => {
 
   it('fills the smallest run that fits, so that larger ones stay whole', () => {
     const facts = host(gpu(0), gpu(1), gpu(2), gpu(3), gpu(5), gpu(6));
-    const grants = assignGpus([wish('a', 2)], facts);
-    expect(grants.get('a')).toEqual({
-      indices: [5, 6],
-      reason: 'GPUs 5, 6 (NVIDIA H100 80GB HBM3): the smallest run of free neighbours that holds 2, which it fills',
+    expect(place([wish('a', 2)], [facts]).get('a')).toMatchObject({
+      members: [
+        {
+          gpus: [5, 6],
+          reason: 'GPUs 5, 6 (NVIDIA H100 80GB HBM3): the smallest run of free neighbours that holds 2, which it fills',
+        },
+      ],
+      reason: 'runs on local, the only host',
       turn: 0,
     });
   });
 
   it('takes scattered ones of one type when no neighbours are left, and says so', () => {
-    const grants = assignGpus([wish('a', 2)], host(gpu(0), gpu(2), gpu(4, 'NVIDIA L4')));
-    expect(grants.get('a')?.reason).toMatch(/the lowest free ones, as no 2 neighbours are free/);
-    expect(() => assignGpus([wish('a', 3)], host(gpu(0), gpu(2), gpu(4, 'NVIDIA L4')))).toThrow(DynamoError);
+    const mixed = host(gpu(0), gpu(2), gpu(4, 'NVIDIA L4'));
+    const given = place([wish('a', 2)], [mixed]).get('a');
+    expect(given?.members[0]?.reason).toMatch(/the lowest free ones, as no 2 neighbours are free/);
+    expect(() => place([wish('a', 3)], [mixed])).toThrow(DynamoError);
   });
 
   it('keeps to the type asked for, and serves who is particular first', () => {
@@ -55,8 +67,7 @@ describe('assignGpus', () => {
       'wanted: prefill-0 1 GPU',
       'wanted: prefill-1 1 GPU',
       'wanted: decode-0 4 GPUs',
-      'there: local GPU 0 NVIDIA A100-SXM4-40GB, 40 GiB',
-      'there: local GPU 1 NVIDIA A100-SXM4-40GB, 40 GiB',
+      'there: local GPUs 0-1 NVIDIA A100-SXM4-40GB, 40 GiB each',
     ]);
     await expect(planText('model: m\nworkers: { aggregated: {} }\n')).rejects.toMatchObject({
       message: 'the recipe wants 1 GPU but local has none free',
@@ -67,13 +78,17 @@ describe('assignGpus', () => {
   it('names the type that is missing, and GPUs that others hold', () => {
     const error = (() => {
       try {
-        assignGpus([wish('a', 1, 'B200')], eight, [3]);
+        place([wish('a', 1, 'B200')], [eight], [3]);
       } catch (thrown) {
         return thrown as DynamoError;
       }
     })();
     expect(error?.message).toBe('a wants 1 GPU of type B200 but only 0 are left that fit together');
-    expect(error?.details[4]).toBe('there: local GPU 3 NVIDIA H100 80GB HBM3, 80 GiB, held by another deployment');
+    expect(error?.details).toEqual([
+      'wanted: a 1 GPU (B200)',
+      'there: local GPUs 0-2, 4-7 NVIDIA H100 80GB HBM3, 80 GiB each',
+      'there: local GPU 3 NVIDIA H100 80GB HBM3, 80 GiB, held by another deployment',
+    ]);
   });
 
   it('never gives a GPU twice, an unknown one, or too few', () => {
@@ -85,7 +100,7 @@ describe('assignGpus', () => {
         const wishes = wanted.map((count, i) => wish(`w${i}`, count));
         const total = wanted.reduce((sum, count) => sum + count, 0);
         if (total > present.length) {
-          expect(() => assignGpus(wishes, facts)).toThrow(/wants/);
+          expect(() => place(wishes, [facts])).toThrow(/wants/);
           return;
         }
         const given = Object.values(indices(facts, wishes));
