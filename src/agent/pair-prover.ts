@@ -1,14 +1,16 @@
+import { formatBytes } from '../base/bytes.ts';
 import { messageOf } from '../base/errors.ts';
 import type { PairSnapshot } from '../deployment/snapshot.ts';
 import type { InstanceRecord } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
-import { provePair } from '../supervise/pair-proof.ts';
+import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
+import type { PairProof } from '../supervise/pair-proof/pair-evidence.ts';
+import { provePair } from '../supervise/pair-proof/prove-pair.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
 
 /** Peers a restarted worker proves itself with at most. */
 const PROVEN_PEERS = 8;
-const DEFAULT_BLOCK_SIZE = 64;
 
 export interface PairProverContext {
   events: EventLog;
@@ -39,6 +41,12 @@ export class PairProver {
     this.#pairs.clear();
   }
 
+  /** Those of processes that are gone for good. */
+  forgetProcesses(names: readonly string[]): void {
+    for (const [key, { prefill, decode }] of this.#pairs)
+      if (names.includes(prefill) || names.includes(decode)) this.#pairs.delete(key);
+  }
+
   /** One pair after the other: the counters are read while nothing else runs. Throws the first failure. */
   async proveAll(pairs: readonly ProvePair[]): Promise<PairSnapshot[]> {
     const proven: PairSnapshot[] = [];
@@ -52,16 +60,10 @@ export class PairProver {
     let works = false;
     for (const peer of peers.slice(0, PROVEN_PEERS)) {
       signal.throwIfAborted();
-      const [prefill, decode] = spec.role === 'prefill' ? [spec, peer] : [peer, spec];
+      const own = endOf(spec);
+      const [prefill, decode] = spec.role === 'prefill' ? [own, peer] : [peer, own];
       try {
-        await this.#prove({
-          prefill: prefill.name,
-          decode: decode.name,
-          prefillUrl: prefill.url,
-          decodeUrl: decode.url,
-          model: spec.model ?? '',
-          blockSize: spec.kvBlockSize ?? DEFAULT_BLOCK_SIZE,
-        });
+        await this.#prove(pairToProve(prefill, decode));
         works = true;
       } catch (error) {
         failure = error;
@@ -73,8 +75,8 @@ export class PairProver {
 
   async #prove(pair: ProvePair): Promise<PairSnapshot> {
     try {
-      const tookMs = await provePair(pair, this.#context.signal);
-      return this.#record(pair, 'proven', `${Math.round(tookMs)} ms`);
+      const proof = await provePair(pair, this.#context.signal);
+      return this.#record(pair, 'proven', describeProof(proof));
     } catch (error) {
       this.#record(pair, 'failed', messageOf(error));
       throw error;
@@ -91,3 +93,8 @@ export class PairProver {
 }
 
 const keyOf = (pair: Pick<PairSnapshot, 'prefill' | 'decode'>) => `${pair.prefill} → ${pair.decode}`;
+
+/** `812 ms, 3.0 MiB moved`. */
+function describeProof({ tookMs, bytes }: PairProof): string {
+  return `${Math.round(tookMs)} ms${bytes === null ? '' : `, ${formatBytes(bytes)} moved`}`;
+}

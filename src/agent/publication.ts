@@ -3,19 +3,20 @@ import { until } from '../base/until.ts';
 import type { Discovery, Instance, InstanceRecord, Lease } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
+import { bootstrapOf } from '../supervise/pair-proof/pair-end.ts';
 import { fetchText } from '../supervise/probes.ts';
 import { readInstanceFacts } from './instance-facts.ts';
 
 /** The discovery records of this agent's processes: published when proven, drained, withdrawn. */
 export class Publication {
-  readonly #discovery: Discovery;
+  readonly #store: { readonly discovery: Discovery };
   readonly #deployment: string;
   readonly #events: EventLog;
   readonly #signal: AbortSignal;
   readonly #leases = new Map<string, { lease: Lease; generation: number }>();
 
-  constructor(discovery: Discovery, deployment: string, events: EventLog, signal: AbortSignal) {
-    this.#discovery = discovery;
+  constructor(store: { readonly discovery: Discovery }, deployment: string, events: EventLog, signal: AbortSignal) {
+    this.#store = store;
     this.#deployment = deployment;
     this.#events = events;
     this.#signal = signal;
@@ -24,6 +25,7 @@ export class Publication {
   /** `signal` ends with the incarnation: one that is over by the time it is registered is withdrawn again. */
   async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
     if (this.#leases.get(spec.name)?.generation === generation) return;
+    const bootstrap = bootstrapOf(spec);
     const instance: Instance = {
       deployment: this.#deployment,
       name: spec.name,
@@ -34,10 +36,10 @@ export class Publication {
       engine: spec.engine,
       url: spec.url,
       kvTransfer: spec.kvTransfer,
-      ...bootstrapOf(spec),
+      ...(bootstrap === null ? {} : { bootstrap }),
       ...(await readInstanceFacts(spec, signal)),
     };
-    const lease = await this.#discovery.register(instance, { signal: this.#signal });
+    const lease = await this.#store.discovery.register(instance, { signal: this.#signal });
     this.#leases.set(spec.name, { lease, generation });
     void lease.lost.then((error) => this.#events.write('lease-lost', messageOf(error), spec.name));
     this.#events.write('published', `${spec.url} is in discovery`, spec.name);
@@ -46,15 +48,24 @@ export class Publication {
 
   /** Whether that very incarnation was published before, by this agent or an earlier one. */
   async wasPublished(name: string, generation: number): Promise<boolean> {
-    const { instances } = await this.#discovery.list();
+    const { instances } = await this.#store.discovery.list();
     return instances.some((entry) => entry.name === name && entry.generation === generation);
+  }
+
+  /** The newest generation of each name that the store knows, withdrawn ones included. */
+  async newestGenerations(names: readonly string[]): Promise<Map<string, number>> {
+    const { instances, tombstones } = await this.#store.discovery.list();
+    const newest = new Map<string, number>();
+    for (const { name, generation } of [...instances, ...tombstones])
+      if (names.includes(name)) newest.set(name, Math.max(newest.get(name) ?? 0, generation));
+    return newest;
   }
 
   /** Ready workers of the other phase that share a model with `spec`: the peers a restarted worker must prove itself with. */
   async peersOf(spec: ProcessSpec): Promise<InstanceRecord[]> {
     const opposite = spec.role === 'prefill' ? 'decode' : spec.role === 'decode' ? 'prefill' : null;
     if (opposite === null || spec.kvTransfer === null) return [];
-    const { instances } = await this.#discovery.list();
+    const { instances } = await this.#store.discovery.list();
     return instances.filter(
       (entry) => entry.role === opposite && entry.model === spec.model && entry.state === 'ready',
     );
@@ -93,7 +104,7 @@ export class Publication {
 
   async #frontends(): Promise<string[]> {
     try {
-      const { instances } = await this.#discovery.list();
+      const { instances } = await this.#store.discovery.list();
       return instances.filter((entry) => entry.role === 'frontend').map((entry) => entry.url);
     } catch {
       return [];
@@ -122,11 +133,4 @@ export class Publication {
       this.#events.write('discovery', messageOf(error), name);
     }
   }
-}
-
-/** Where a prefill worker's peers meet it, if it has a server for that. */
-function bootstrapOf({ ports, url }: ProcessSpec): Pick<Instance, 'bootstrap'> {
-  const port = ports['bootstrap'];
-  if (port === undefined) return {};
-  return { bootstrap: { host: new URL(url).hostname.replace(/^\[|\]$/g, ''), port } };
 }

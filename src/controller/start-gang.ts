@@ -1,6 +1,7 @@
 import { DynamoError } from '../base/errors.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
+import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
@@ -51,11 +52,12 @@ async function runSteps(options: StartGangOptions): Promise<void> {
   const { plan, planHash, generation, links, signal } = options;
   const onHost = (host: string) => plan.processes.filter((spec) => spec.host === host);
   const { startLeaseMs } = plan;
-  const { ttlMs: discoveryTtlMs } = plan.discovery;
+  const { discovery } = plan;
+  const ownStore = (discovery.backend === 'etcd' && discovery.managed?.members) || [];
 
   await step('reserve', () =>
     all(links, (link) =>
-      link.request('reserve', { generation, planHash, startLeaseMs, discoveryTtlMs, processes: onHost(link.host) }),
+      link.request('reserve', { generation, planHash, startLeaseMs, discovery, processes: onHost(link.host) }),
     ),
   );
   await step('prepare', () => all(links, (link) => link.request('prepare', { generation })));
@@ -67,6 +69,7 @@ async function runSteps(options: StartGangOptions): Promise<void> {
         .map((spec) => spec.name);
     await step('launch', () => all(links, (link) => link.request('launch', { names: namesOn(link.host) })));
     await step('ready', () => all(links, (link) => link.request('ready', { names: namesOn(link.host) })));
+    if (stage.some((name) => ownStore.includes(name))) await options.discovery.open();
   }
   // Pairs are proven one after the other over all hosts: the counters are read while nothing else runs.
   await step('prove', async () => {
@@ -99,14 +102,7 @@ function pairsProvenOn(plan: LaunchPlan, host: string): ProvePair[] {
   return plan.pairs
     .map((pair) => ({ prefill: spec(pair.prefill), decode: spec(pair.decode) }))
     .filter(({ decode }) => decode.host === host)
-    .map(({ prefill, decode }) => ({
-      prefill: prefill.name,
-      decode: decode.name,
-      prefillUrl: prefill.url,
-      decodeUrl: decode.url,
-      model: decode.model ?? '',
-      blockSize: Math.max(prefill.kvBlockSize ?? 64, decode.kvBlockSize ?? 64),
-    }));
+    .map(({ prefill, decode }) => pairToProve(endOf(prefill), endOf(decode)));
 }
 
 async function step<T>(name: StartStep, action: () => Promise<T>): Promise<T> {

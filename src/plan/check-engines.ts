@@ -1,4 +1,3 @@
-import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { Engine, EngineFindings, WorkerSettings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
@@ -14,7 +13,6 @@ export interface EngineCheck {
 export function checkEngines(recipe: Recipe): EngineCheck {
   const found = recipe.models.flatMap((model) => [
     checkAllow(model),
-    checkNodes(model),
     checkSharing(model),
     ...model.groups.map((group) => checkGroup(model, group)),
     ...(model.kvTransfer.connector === 'none' ? [] : [checkHandOver(model)]),
@@ -27,7 +25,7 @@ export function checkEngines(recipe: Recipe): EngineCheck {
 
 /** A group as its engine sees it. */
 export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): WorkerSettings {
-  const { path, role, args, env, command, gpus, nodes } = group;
+  const { path, role, args, env, command, gpus } = group;
   const { kvOffload, load, workersPerGpu, replicas, port, url = null } = group;
   const { servedModelName, kvTransfer, kvEvents } = model;
   return {
@@ -46,7 +44,6 @@ export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): Worker
     replicas,
     port,
     url,
-    nodes,
     gpus,
   };
 }
@@ -75,23 +72,7 @@ function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
       message: `${engine.name} cannot separate prefill from decode; use \`aggregated\``,
       atKey: true,
     });
-  else problems.push(...checkDialect(engine, settings));
   return { problems, warnings: [...warnings, ...extra] };
-}
-
-/** Dialects in which a start proves its pairs so far: a pair in another one would be admitted on trust. */
-const PROVABLE_DIALECTS: readonly KvTransferDialect[] = ['vllm-nixl'];
-
-function checkDialect(engine: Engine, settings: WorkerSettings): RecipeIssue[] {
-  const dialect = engine.kvTransfer(settings);
-  if (dialect === null || PROVABLE_DIALECTS.includes(dialect)) return [];
-  return [
-    {
-      path: settings.path,
-      message: `dynamo cannot prove yet that KV cache gets from one ${engine.name} worker to another (${dialect}); use \`aggregated\` workers`,
-      atKey: true,
-    },
-  ];
 }
 
 /** Names under `allow` that no engine of the model knows: a typing error would otherwise go unseen. */
@@ -117,26 +98,6 @@ function applyAllow(model: ModelRecipe, findings: EngineFindings): EngineCheck {
     else if (!allowed) warnings.push(`${message}. \`allow: [${name}]\` silences this`);
   }
   return { problems, warnings };
-/** A worker spans hosts only where its engine can, with as many GPUs on each. */
-function checkNodes(model: ModelRecipe): EngineCheck {
-  const problems = model.groups.flatMap((group): RecipeIssue[] => {
-    if (group.nodes === 1) return [];
-    const engine = findEngine(group.engine);
-    const path = [...group.path, 'nodes'];
-    const { oneHostOnly } = engine.capabilities;
-    if (oneHostOnly !== null)
-      return [{ path, message: `a worker of ${engine.name} cannot span several hosts: ${oneHostOnly}` }];
-    if (group.workersPerGpu > 1)
-      return [{ path: [...group.path, 'workersPerGpu'], message: 'a worker that spans several hosts shares no GPU' }];
-    const gpus = gpusPerWorker(engine, settingsOf(model, group));
-    if (gpus === 0) return [{ path, message: 'only workers with GPUs span several hosts' }];
-    if (gpus % group.nodes !== 0)
-      return [{ path, message: `${gpus} GPUs cannot be divided over ${group.nodes} hosts evenly` }];
-    return [];
-  });
-  return { problems, warnings: [] };
-}
-
 }
 
 /** Workers share a GPU only where the engine can, and only with workers that want the same. */

@@ -45,8 +45,8 @@ is asked once for each installation; unknown ones are errors with the nearest na
 |---|---|---|---|
 | \`mocker\` | built in | yes | simulated, needs no GPU |
 | \`vllm\` | \`vllm serve\` | yes, NIXL | \`gpus: 0\` runs on the CPU |
-| \`sglang\` | \`sglang serve\` | planned, but its pairs cannot be proven yet: refused | page size 64 unless \`page-size\` says otherwise |
-| \`trtllm\` | \`trtllm-serve\` | as for \`sglang\` | \`extra-llm-api-options\` is a map; dynamo writes the file |
+| \`sglang\` | \`sglang serve\` | yes, NIXL, both legs at once | page size 64 unless \`page-size\` says otherwise |
+| \`trtllm\` | \`trtllm-serve\` | yes, NIXL, context first | \`extra-llm-api-options\` is a map; dynamo writes the file |
 | \`llamacpp\` | \`llama-server\` | no | on the CPU unless \`gpus\` says otherwise |
 | \`openai\` | none: \`url\` | no | a server that somebody else runs; plain HTTP, no key, API at /v1 |
 

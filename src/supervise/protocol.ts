@@ -1,6 +1,8 @@
 import type { SerializedError } from '../base/errors.ts';
 import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
-import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
+import type { KvTransferDialect } from '../discovery/discovery.ts';
+import type { HostFacts } from '../hosts/host-facts.ts';
+import type { DiscoverySpec, LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
 import type { ProcessIdentity } from './identity.ts';
 
 /**
@@ -40,6 +42,22 @@ export type AgentMethods = {
   publish: { params: Record<string, never>; result: null };
   /** The commit record exists; the agent reads it itself. */
   settle: { params: { generation: number }; result: null };
+  /** What the host is like now: for planning what comes on top. */
+  facts: { params: Record<string, never>; result: HostFacts };
+  /** Processes on top of a committed gang: reserved, and undone together unless the revision is committed. */
+  extend: { params: ExtendParams; result: null };
+  /** As `prepare`, `launch`, `ready`, `prove` and `publish`, for the processes of an `extend` alone. */
+  extendPrepare: { params: { revision: number }; result: null };
+  extendLaunch: { params: { revision: number; names: string[] }; result: null };
+  extendReady: { params: { revision: number; names: string[] }; result: null };
+  extendProve: { params: { revision: number; pairs: ProvePair[] }; result: PairSnapshot[] };
+  extendPublish: { params: { revision: number }; result: null };
+  /** The commit record of the revision exists; the agent reads it itself. Fine when it never had a part in it. */
+  extendSettle: { params: { revision: number }; result: null };
+  /** Takes an uncommitted extension back. Fine when there is none. */
+  extendUndo: { params: { revision: number }; result: null };
+  /** Drains processes, ends them and forgets them. Fine for those that are not there. */
+  retire: { params: { names: string[] }; result: null };
   /** Takes one process out of service without losing a request. */
   drain: { params: { name: string }; result: null };
   /** Drains one process and starts it anew. */
@@ -73,7 +91,16 @@ export interface ReserveParams {
   generation: number;
   planHash: string;
   startLeaseMs: number;
-  discoveryTtlMs: number;
+  /** Where records lie; secrets in it are named, and read by each agent on its host. */
+  discovery: DiscoverySpec;
+  processes: ProcessSpec[];
+}
+
+export interface ExtendParams {
+  generation: number;
+  /** Counts the changes of the generation. */
+  revision: number;
+  planHash: string;
   processes: ProcessSpec[];
 }
 
@@ -85,6 +112,9 @@ export interface ProvePair {
   decodeUrl: string;
   model: string;
   blockSize: number;
+  dialect: KvTransferDialect;
+  /** Where the decode worker meets the prefill worker, in dialects that have such a place. */
+  bootstrap: { host: string; port: number } | null;
 }
 
 /** Requests a controller answers to clients. */

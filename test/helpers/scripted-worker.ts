@@ -140,7 +140,7 @@ export const KV_PARAMS =
 export const prefillScript: WorkerScript = ({ socket }) =>
   sendBody(
     socket,
-    `{"id":"x","choices":[{"index":0,"text":"a","finish_reason":"length"}],"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":7}},"kv_transfer_params":${KV_PARAMS}}`,
+    `{"id":"x","choices":[{"index":0,"text":"a","token_ids":[7],"finish_reason":"length"}],"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":7}},"kv_transfer_params":${KV_PARAMS}}`,
   );
 
 /** A worker that generates: streamed or whole as asked. */

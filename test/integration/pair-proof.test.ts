@@ -1,41 +1,53 @@
 import { describe, expect, it } from 'vitest';
-import { provePair } from '../../src/supervise/pair-proof.ts';
+import { provePair } from '../../src/supervise/pair-proof/prove-pair.ts';
+import { type SglangFault, startSglang } from '../fixtures/engines/servers/sglang-server.ts';
+import { startTrtllm, type TrtllmFault, type TrtllmOptions } from '../fixtures/engines/servers/trtllm-server.ts';
 import {
   arrived,
   computesItself,
   errorFinish,
   fetchesBlocks,
   noParams,
+  otherTokens,
   prefill,
   pullFailed,
+  wrongBlocks,
 } from '../fixtures/engines/vllm.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { type ScriptedWorker, startScriptedWorker, type WorkerScript } from '../helpers/scripted-worker.ts';
 
-async function prove(prefillScript: WorkerScript, decodeScript: (worker: () => ScriptedWorker) => WorkerScript) {
-  await using first = await startScriptedWorker(prefillScript);
-  await using second: ScriptedWorker = await startScriptedWorker(decodeScript(() => second));
-  second.metrics = arrived(3, 0);
-  const pair = {
-    prefill: 'prefill-0',
-    decode: 'decode-0',
-    prefillUrl: first.url,
-    decodeUrl: second.url,
-    model: 'demo',
-    blockSize: 16,
-  };
-  return await provePair(pair, new AbortController().signal);
-}
+const never = new AbortController().signal;
+const names = { prefill: 'prefill-0', decode: 'decode-0', model: 'demo', blockSize: 16 };
+const failsWith = (message: string | RegExp) => ({
+  code: 'KV_PATH_FAILED',
+  message: (typeof message === 'string'
+    ? expect.stringContaining(message)
+    : expect.stringMatching(message)) as unknown as string,
+});
 
-describe('the proof of a pair', () => {
+describe('the proof of a vLLM pair', () => {
+  async function prove(prefillScript: WorkerScript, decodeScript: (worker: () => ScriptedWorker) => WorkerScript) {
+    await using first = await startScriptedWorker(prefillScript);
+    await using second: ScriptedWorker = await startScriptedWorker(decodeScript(() => second));
+    second.metrics = arrived(3, 0);
+    const urls = { prefillUrl: first.url, decodeUrl: second.url };
+    return await provePair({ ...names, ...urls, dialect: 'vllm-nixl', bootstrap: null }, never);
+  }
+
   it('wants the decode worker’s own transfer counters to rise', async () => {
-    expect(await prove(prefill, fetchesBlocks)).toBeGreaterThan(0);
+    expect(await prove(prefill, fetchesBlocks)).toMatchObject({ bytes: 65_536, transferMs: 2, promptTokens: 10 });
   });
 
   it('is not fooled by an answer while the counters are flat', async () => {
-    await expect(prove(prefill, () => computesItself)).rejects.toMatchObject({
-      code: 'KV_PATH_FAILED',
-      message: expect.stringContaining('no KV block arrived') as string,
-    });
+    await expect(prove(prefill, () => computesItself)).rejects.toMatchObject(failsWith('no KV block arrived'));
+  });
+
+  it('is not fooled by another prompt’s blocks, which are counted and answered with 200', async () => {
+    await expect(prove(prefill, wrongBlocks)).rejects.toMatchObject(failsWith('generated another first token'));
+  });
+
+  it('wants both legs to read the same prompt', async () => {
+    await expect(prove(prefill, otherTokens)).rejects.toMatchObject(failsWith('they tokenize differently'));
   });
 
   it.each([
@@ -44,5 +56,89 @@ describe('the proof of a pair', () => {
     ['leg 2 ends with finish reason error', prefill, () => errorFinish],
   ] as [string, WorkerScript, () => WorkerScript][])('fails when %s', async (_, first, second) => {
     await expect(prove(first, second)).rejects.toMatchObject({ code: 'KV_PATH_FAILED' });
+  });
+});
+
+describe('the proof of an SGLang pair', () => {
+  async function prove(
+    faults: { prefill?: SglangFault[]; decode?: SglangFault[] },
+    waitMs = 30_000,
+    cacheReport = true,
+  ) {
+    const bootstrapPort = await freePort();
+    const common = { host: '127.0.0.1', port: 0, model: 'demo', pageSize: 16, cacheReport, waitMs };
+    await using first = await startSglang({ ...common, mode: 'prefill', bootstrapPort, faults: faults.prefill ?? [] });
+    await using second = await startSglang({ ...common, mode: 'decode', faults: faults.decode ?? [] });
+    const pair = { ...names, prefillUrl: first.url, decodeUrl: second.url, dialect: 'sglang-bootstrap' as const };
+    return await provePair({ ...pair, bootstrap: { host: '127.0.0.1', port: bootstrapPort } }, never);
+  }
+
+  it('wants the prefill worker’s transfer counters to rise, and tells bytes, time and cached tokens', async () => {
+    const proof = await prove({});
+    // 49 words in pages of 16: four pages of a quarter MiB, once, though two ranks report them.
+    expect(proof).toMatchObject({ bytes: 1024 ** 2, transferMs: 2.5, promptTokens: 49 });
+    expect(proof.facts.at(-1)).toMatch(/reports 48 cached tokens/);
+    expect((await prove({}, 30_000, false)).facts.at(-1)).toMatch(/reports no cached tokens/);
+  });
+
+  it.each([
+    [{ prefill: ['counter-flat'] }, 'no KV page was sent'],
+    [{ prefill: ['failed-transfer'] }, 'count a failed transfer'],
+    [{ decode: ['error-after-200'] }, /the decode leg answered 500.*KVTransferError/],
+  ] as [Parameters<typeof prove>[0], string | RegExp][])('fails with %j', async (faults, message) => {
+    await expect(prove(faults)).rejects.toMatchObject(failsWith(message));
+  });
+
+  it('ends the waiting leg at once when the other one fails', async () => {
+    // Nobody comes to the room: prefill gives up after its bootstrap timeout.
+    await expect(prove({ prefill: ['no-meeting'] }, 300)).rejects.toMatchObject(failsWith(/leg answered 500/));
+    // A decode worker that answers garbage with 200 leaves prefill alone in the room.
+    await expect(prove({ decode: ['garbage'] }, 300)).rejects.toMatchObject(
+      failsWith(/the prefill leg answered 500.*KVPoll\.Bootstrapping/),
+    );
+  });
+
+  it('needs to know the bootstrap server', async () => {
+    const urls = { prefillUrl: 'http://127.0.0.1:1', decodeUrl: 'http://127.0.0.1:1' };
+    await expect(
+      provePair({ ...names, ...urls, dialect: 'sglang-bootstrap', bootstrap: null }, never),
+    ).rejects.toMatchObject(failsWith('has no bootstrap server'));
+  });
+});
+
+describe('the proof of a TensorRT-LLM pair', () => {
+  async function prove(
+    faults: { context?: TrtllmFault[]; generation?: TrtllmFault[] },
+    change: Partial<TrtllmOptions> = {},
+  ) {
+    const common = { host: '127.0.0.1', port: 0, model: 'demo', blockSize: 16, perfMetrics: true, ...change };
+    await using context = await startTrtllm({ ...common, faults: faults.context ?? [] });
+    await using generation = await startTrtllm({ ...common, faults: faults.generation ?? [] });
+    const urls = { prefillUrl: context.url, decodeUrl: generation.url };
+    return await provePair({ ...names, ...urls, dialect: 'trtllm-context-first', bootstrap: null }, never);
+  }
+
+  it('wants the generation server to report KV cache received for this very request', async () => {
+    expect(await prove({})).toMatchObject({
+      bytes: 49 * 1024,
+      transferMs: expect.closeTo(2, 3) as number,
+      promptTokens: 49,
+    });
+  });
+
+  it.each([
+    [{ generation: ['counter-flat'] }, 'reports no KV cache that was received'],
+    [{ generation: ['ignores-state'] }, 'reports no KV cache that was received'],
+    [{ generation: ['error-after-200'] }, /the decode leg answered 500/],
+    [{ context: ['no-state'] }, 'no disaggregated_params'],
+  ] as [Parameters<typeof prove>[0], string | RegExp][])('fails with %j', async (faults, message) => {
+    await expect(prove(faults)).rejects.toMatchObject(failsWith(message));
+  });
+
+  it('proves nothing without the reports, and says how to turn them on', async () => {
+    await expect(prove({}, { perfMetrics: false })).rejects.toMatchObject({
+      ...failsWith('does not report it'),
+      hint: expect.stringContaining('return_perf_metrics') as string,
+    });
   });
 });

@@ -10,6 +10,8 @@ import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM
 const OPTIONS_FLAG = 'extra-llm-api-options';
 const OPTIONS_FILE = 'llm-api-options.json';
 const DEFAULT_BLOCK_SIZE = 32;
+/** Finished requests whose timings the server keeps until somebody reads them. */
+const PERF_METRICS_REQUESTS = 1_000;
 
 /**
  * Unmodified `trtllm-serve`: aggregated, or context and generation workers (context first). A worker's role comes with each
@@ -28,8 +30,6 @@ export const trtllmEngine: Engine = {
     sharesGpu: false,
     survivesPeerRestart: false,
     // One prompt and one answer a request.
-    oneHostOnly:
-      'TensorRT-LLM needs MPI for that (`mpirun trtllm-llmapi-launch`), which dynamo does not drive; use more workers, or vllm or sglang',
     splitsSeveralAnswers: false,
   },
   defaults: {
@@ -70,7 +70,10 @@ function options(worker: WorkerSettings): Record<string, unknown> {
   const transceiver = isMap(own['cache_transceiver_config']) ? own['cache_transceiver_config'] : {};
   const { lease } = worker.kvTransfer;
   return {
+    // What the proof of a pair reads: how much KV cache each request has received, and when.
+    perf_metrics_max_requests: PERF_METRICS_REQUESTS,
     ...own,
+    return_perf_metrics: true,
     // The overlap scheduler cannot run where a request ends after its first token.
     ...(worker.role === 'prefill' ? { disable_overlap_scheduler: true } : {}),
     cache_transceiver_config: {
@@ -148,6 +151,11 @@ function check(worker: WorkerSettings): EngineFindings {
     problems.push({
       path: [...worker.path, 'args', OPTIONS_FLAG],
       message: 'expected a map: dynamo writes the file, together with what the hand-over needs',
+    });
+  if (transfers(worker) && isMap(written) && written['return_perf_metrics'] === false)
+    problems.push({
+      path: [...worker.path, 'args', OPTIONS_FLAG, 'return_perf_metrics'],
+      message: 'dynamo proves the hand-over by the timings that it turns on',
     });
   if (transfers(worker) && worker.kvTransfer.loadFailurePolicy === 'recompute')
     problems.push({

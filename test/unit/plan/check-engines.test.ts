@@ -9,15 +9,11 @@ ${rest}`;
 const gpus = recordedFacts('8xh100');
 
 describe('checkEngines', () => {
-  it('refuses a hand-over that a start cannot prove', async () => {
-    const recipe = 'model: m\nengine: sglang\nworkers: { prefill: {}, decode: {} }\n';
-    const found = await problemsOf(recipe);
-    expect(found).toHaveLength(2);
-    expect(found[0]).toMatch(
-      /cannot prove yet that KV cache gets from one sglang worker to another \(sglang-bootstrap\)/,
-    );
-    const plan = await planText('model: m\nengine: sglang\nworkers: { aggregated: { gpus: 1 } }\n', gpus);
-    expect(plan.processes[0]?.argv[0]).toBe('sglang');
+  it('takes prefill and decode workers of every engine whose pairs a start proves', async () => {
+    for (const engine of ['vllm', 'sglang', 'trtllm', 'mocker']) {
+      const plan = await planText(`model: m\nengine: ${engine}\nworkers: { prefill: {}, decode: {} }\n`, gpus);
+      expect(plan.pairs).toEqual([{ prefill: 'prefill-0', decode: 'decode-0' }]);
+    }
   });
 
   it('warns of a risky combination until it is allowed by name', async () => {

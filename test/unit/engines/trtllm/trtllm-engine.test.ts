@@ -44,6 +44,8 @@ describe('trtllm', () => {
         'llm-api-options.json',
         {
           kv_cache_config: { tokens_per_block: 64 },
+          return_perf_metrics: true,
+          perf_metrics_max_requests: 1_000,
           disable_overlap_scheduler: true,
           cache_transceiver_config: { backend: 'NIXL', kv_transfer_timeout_ms: 60_000, max_tokens_in_buffer: 8192 },
         },
@@ -53,7 +55,11 @@ describe('trtllm', () => {
     expect(trtllmEngine.kvBlockSize(worker())).toBe(32);
     expect(trtllmEngine.kvTransfer(settings)).toBe('trtllm-context-first');
     const decode = launch(worker({ role: 'decode' })).files?.[0]?.content ?? '';
-    expect(JSON.parse(decode)).toEqual({ cache_transceiver_config: { backend: 'NIXL' } });
+    expect(JSON.parse(decode)).toEqual({
+      return_perf_metrics: true,
+      perf_metrics_max_requests: 1_000,
+      cache_transceiver_config: { backend: 'NIXL' },
+    });
   });
 
   it.each([

@@ -1,0 +1,81 @@
+import { decodeLegBody, FAILED_TRANSFERS, kvTransferParamsOf, prefillLegBody } from '../../engines/vllm/kv-transfer.ts';
+import type { ProvePair } from '../protocol.ts';
+import { awaitCounters, readCounters, riseOf } from './counters.ts';
+import type { PairEvidence } from './pair-evidence.ts';
+import { agreeOnPrompt, drawRequest, type LegAnswer, sendLeg } from './proof-request.ts';
+
+/** What a decode worker counts when KV blocks have arrived from elsewhere (`vllm:` metrics of NixlConnector). */
+const TRANSFERS = 'vllm:nixl_xfer_time_seconds_count';
+const TRANSFER_SECONDS = 'vllm:nixl_xfer_time_seconds_sum';
+const TRANSFERRED_BYTES = 'vllm:nixl_bytes_transferred_sum';
+const TRANSFERRED_TOKENS = 'vllm:external_prefix_cache_hits_total';
+
+/** Two workers may round a near tie differently; not three times, on three prompts. */
+const TRIES = 3;
+
+/**
+ * vLLM with NIXL: the decode worker counts the transfers that reached it, and the tokens they brought. The two legs must also
+ * agree on the first token: a decode worker with another prompt's blocks answers 200, counts a transfer, and is wrong.
+ */
+export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promise<PairEvidence> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { evidence, prefill, decode } = await tryOnce(pair, signal);
+    const agreement = firstTokenAgrees(prefill, decode);
+    if (agreement === true) evidence.facts.push('both legs generated the same first token');
+    if (agreement !== false) return evidence;
+    if (attempt === TRIES)
+      throw new Error(
+        `KV blocks arrived, but the decode leg generated another first token than the prefill leg on ${TRIES} prompts: it does not read what was sent`,
+      );
+  }
+}
+
+async function tryOnce(
+  pair: ProvePair,
+  signal: AbortSignal,
+): Promise<{ evidence: PairEvidence; prefill: LegAnswer; decode: LegAnswer }> {
+  const before = await readCounters(pair.decodeUrl, signal);
+  const { id, body } = drawRequest(pair, { return_token_ids: true });
+  const prefill = await sendLeg('prefill', pair.prefillUrl, prefillLegBody(body), id, signal);
+  const params = kvTransferParamsOf(prefill.body);
+  if (!params) throw new Error('the prefill leg returned no kv_transfer_params: does it run with a KV connector?');
+  const decode = await sendLeg('decode', pair.decodeUrl, decodeLegBody(body, params), id, signal);
+  const promptTokens = agreeOnPrompt(prefill, decode);
+  const after = await awaitCounters(
+    pair.decodeUrl,
+    (samples) =>
+      riseOf(TRANSFERS, before, samples) > 0 && riseOf(TRANSFERRED_TOKENS, before, samples) >= pair.blockSize,
+    signal,
+  );
+  if (!after) {
+    const failed = riseOf(FAILED_TRANSFERS, before, await readCounters(pair.decodeUrl, signal));
+    throw new Error(
+      failed > 0
+        ? 'the request was answered, but the decode worker counts a failed transfer'
+        : 'the request was answered, but the transfer counters of the decode worker did not rise: no KV block arrived',
+    );
+  }
+  const bytes = riseOf(TRANSFERRED_BYTES, before, after);
+  const seconds = riseOf(TRANSFER_SECONDS, before, after);
+  return {
+    evidence: {
+      bytes: bytes > 0 ? bytes : null,
+      transferMs: seconds > 0 ? seconds * 1_000 : null,
+      promptTokens,
+      prefillMs: prefill.tookMs,
+      decodeMs: decode.tookMs,
+      facts: [
+        `${TRANSFERS} of the decode worker rose by ${riseOf(TRANSFERS, before, after)}`,
+        `${riseOf(TRANSFERRED_TOKENS, before, after)} tokens of KV cache came from outside`,
+      ],
+    },
+    prefill,
+    decode,
+  };
+}
+
+/** Undefined where the engine does not tell its tokens. */
+function firstTokenAgrees(prefill: LegAnswer, decode: LegAnswer): boolean | undefined {
+  const [p, d] = [prefill.tokenIds?.[0], decode.tokenIds?.[0]];
+  return p === undefined || d === undefined ? undefined : p === d;
+}
