@@ -14,6 +14,7 @@ export function checkEngines(recipe: Recipe): EngineCheck {
   const found = recipe.models.flatMap((model) => [
     checkAllow(model),
     checkSharing(model),
+    checkNodes(model),
     ...model.groups.map((group) => checkGroup(model, group)),
     ...(model.kvTransfer.connector === 'none' ? [] : [checkHandOver(model)]),
   ]);
@@ -25,7 +26,7 @@ export function checkEngines(recipe: Recipe): EngineCheck {
 
 /** A group as its engine sees it. */
 export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): WorkerSettings {
-  const { path, role, args, env, command, gpus } = group;
+  const { path, role, args, env, command, gpus, nodes } = group;
   const { kvOffload, load, workersPerGpu, replicas, port, url = null } = group;
   const { servedModelName, kvTransfer, kvEvents } = model;
   return {
@@ -45,6 +46,7 @@ export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): Worker
     port,
     url,
     gpus,
+    nodes,
   };
 }
 
@@ -110,6 +112,26 @@ function checkSharing(model: ModelRecipe): EngineCheck {
       return [{ path, message: `${engine.name} workers cannot share a GPU with others` }];
     const gpus = gpusPerWorker(engine, settingsOf(model, group));
     if (gpus !== 1) return [{ path, message: `only workers with one GPU can share it; these have ${gpus}` }];
+    return [];
+  });
+  return { problems, warnings: [] };
+}
+
+/** A worker spans hosts only where its engine can, with as many GPUs on each. */
+function checkNodes(model: ModelRecipe): EngineCheck {
+  const problems = model.groups.flatMap((group): RecipeIssue[] => {
+    if (group.nodes === 1) return [];
+    const engine = findEngine(group.engine);
+    const path = [...group.path, 'nodes'];
+    const { oneHostOnly } = engine.capabilities;
+    if (oneHostOnly !== null)
+      return [{ path, message: `a worker of ${engine.name} cannot span several hosts: ${oneHostOnly}` }];
+    if (group.workersPerGpu > 1)
+      return [{ path: [...group.path, 'workersPerGpu'], message: 'a worker that spans several hosts shares no GPU' }];
+    const gpus = gpusPerWorker(engine, settingsOf(model, group));
+    if (gpus === 0) return [{ path, message: 'only workers with GPUs span several hosts' }];
+    if (gpus % group.nodes !== 0)
+      return [{ path, message: `${gpus} GPUs cannot be divided over ${group.nodes} hosts evenly` }];
     return [];
   });
   return { problems, warnings: [] };

@@ -1,6 +1,7 @@
 import { until } from '../base/until.ts';
 import type { DeploymentSnapshot, PairSnapshot } from '../deployment/snapshot.ts';
-import type { LaunchPlan } from '../plan/launch-plan.ts';
+import { findEngine, isEngineName } from '../engines/find-engine.ts';
+import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { provePair } from '../supervise/pair-proof/prove-pair.ts';
 import { fetchText } from '../supervise/probes.ts';
@@ -115,18 +116,20 @@ async function cancelFreesWorker(context: SmokeContext, model: string): Promise<
   assert(idle, `still busy after the client has gone: ${(await busyWorkers(context, model)).join(', ')}`);
 }
 
+/** Workers that still do something. One whose engine does not say counts as idle. */
 async function busyWorkers({ plan, signal }: SmokeContext, model: string): Promise<string[]> {
   const workers = plan.processes.filter((process) => process.model === model);
   const loads = await Promise.all(
     workers.map(async (worker) => {
-      const samples = await metricsOf(worker.url, signal);
-      return (sumOf(samples, 'vllm:num_requests_running') ?? 0) + (sumOf(samples, 'vllm:num_requests_waiting') ?? 0);
+      const { requestsRunning, requestsWaiting } = metricNames(worker);
+      const samples = await metricsOf(worker, signal);
+      return (countOf(samples, requestsRunning) ?? 0) + (countOf(samples, requestsWaiting) ?? 0);
     }),
   );
   return workers.filter((_, index) => loads[index]! > 0).map((worker) => worker.name);
 }
 
-/** What the frontends count must be what clients sent and what the workers did. */
+/** What the frontends count must be what clients sent and what the workers did, as far as their engines count it. */
 async function metricsAddUp(context: SmokeContext): Promise<void> {
   const before = await totals(context);
   const answers = [];
@@ -136,44 +139,64 @@ async function metricsAddUp(context: SmokeContext): Promise<void> {
   }
   const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0);
   let after = before;
+  const grewBy = (key: keyof Totals) => {
+    const [then, now] = [before[key], after[key]];
+    return then === null || now === null ? null : now - then;
+  };
+  const fits = (key: keyof Totals, expected: number) => (grewBy(key) ?? expected) === expected;
   const agree = await until(
     async () => {
       after = await totals(context);
-      return after.requests - before.requests === answers.length &&
-        after.succeeded - before.succeeded === answers.length &&
-        after.generated - before.generated === tokens
+      return fits('requests', answers.length) && fits('finished', answers.length) && fits('generated', tokens)
         ? true
         : undefined;
     },
     { deadlineMs: SETTLE_MS, signal: context.signal },
   );
+  const say = (key: keyof Totals) => grewBy(key) ?? 'an unknown number of';
   assert(
     agree,
-    `sent ${answers.length} requests for ${tokens} tokens; frontends count ${after.requests - before.requests} requests, ` +
-      `generating workers ${after.succeeded - before.succeeded} requests and ${after.generated - before.generated} tokens`,
+    `sent ${answers.length} requests for ${tokens} tokens; frontends count ${say('requests')} requests, ` +
+      `generating workers ${say('finished')} requests and ${say('generated')} tokens`,
   );
 }
 
-async function totals({
-  plan,
-  signal,
-}: SmokeContext): Promise<{ requests: number; succeeded: number; generated: number }> {
-  const scrape = async (roles: readonly string[]) => {
-    const chosen = plan.processes.filter((process) => roles.includes(process.role));
-    return (await Promise.all(chosen.map((process) => metricsOf(process.url, signal)))).flat();
-  };
-  const frontends = await scrape(['frontend']);
-  const generating = await scrape(['decode', 'aggregated']);
+/** Null: an engine among them does not count it. */
+interface Totals {
+  requests: number | null;
+  finished: number | null;
+  generated: number | null;
+}
+
+async function totals({ plan, signal }: SmokeContext): Promise<Totals> {
+  const chosen = (roles: readonly string[]) => plan.processes.filter((process) => roles.includes(process.role));
+  const scrape = (processes: readonly ProcessSpec[]) =>
+    Promise.all(processes.map(async (spec) => ({ spec, samples: await metricsOf(spec, signal) })));
+  const frontends = await scrape(chosen(['frontend']));
+  const workers = await scrape(chosen(['decode', 'aggregated']));
+  const ofWorkers = (metric: 'requestsFinished' | 'generatedTokens') =>
+    sum(workers.map(({ spec, samples }) => countOf(samples, metricNames(spec)[metric])));
   return {
-    requests: sumOf(frontends, 'dynamo_frontend_requests_total') ?? 0,
-    succeeded: sumOf(generating, 'vllm:request_success_total') ?? 0,
-    generated: sumOf(generating, 'vllm:generation_tokens_total') ?? 0,
+    requests: sum(frontends.map(({ samples }) => countOf(samples, 'dynamo_frontend_requests_total'))),
+    finished: ofWorkers('requestsFinished'),
+    generated: ofWorkers('generatedTokens'),
   };
 }
 
-async function metricsOf(url: string, signal: AbortSignal): Promise<Sample[]> {
-  const { status, body } = await fetchText(`${url}/metrics`, { timeoutMs: REQUEST_TIMEOUT_MS, signal });
-  assert(status === 200, `GET ${url}/metrics answers ${status}`);
+const sum = (counts: readonly (number | null)[]): number | null =>
+  counts.reduce((total, count) => (total === null || count === null ? null : total + count), 0);
+
+/** A counter that has not been counted yet is not listed. */
+const countOf = (samples: readonly Sample[], name: string | null): number | null =>
+  name === null ? null : (sumOf(samples, name) ?? 0);
+
+const metricNames = ({ engine }: ProcessSpec) => findEngine(isEngineName(engine) ? engine : 'openai').metrics;
+
+async function metricsOf(process: ProcessSpec, signal: AbortSignal): Promise<Sample[]> {
+  const path = process.role === 'frontend' ? '/metrics' : metricNames(process).path;
+  if (path === null) return [];
+  const { status, body } = await fetchText(`${process.url}${path}`, { timeoutMs: REQUEST_TIMEOUT_MS, signal });
+  assert(status === 200, `GET ${process.url}${path} answers ${status}`);
   return parsePrometheusText(body.toString());
 }
 

@@ -28,6 +28,8 @@ export const trtllmEngine: Engine = {
     gpus: true,
     external: false,
     sharesGpu: false,
+    oneHostOnly:
+      'TensorRT-LLM needs MPI for that (`mpirun trtllm-llmapi-launch`), which dynamo does not drive; use more workers, or vllm or sglang',
     survivesPeerRestart: false,
     // One prompt and one answer a request.
     splitsSeveralAnswers: false,
