@@ -2,7 +2,8 @@ import { rmSync } from 'node:fs';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
 import type { ExitSnapshot, PairSnapshot } from '../deployment/snapshot.ts';
-import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { DEFAULT_DISCOVERY_TTL_MS } from '../discovery/discovery.ts';
+import type { DiscoverySpec, ProcessSpec } from '../plan/launch-plan.ts';
 import type { GangPhase } from '../supervise/protocol.ts';
 
 const SCHEMA_VERSION = 1;
@@ -14,10 +15,21 @@ export interface AgentJournalState {
   generation: number;
   planHash: string;
   startLeaseMs: number;
-  discoveryTtlMs: number;
+  /** Where records lie; secrets in it are named only. Absent in a journal of an earlier release: files, with the TTL below. */
+  discovery?: DiscoverySpec;
+  discoveryTtlMs?: number;
   processes: JournalProcess[];
   /** Absent in a journal of an earlier release. */
   pairs?: PairSnapshot[];
+  /** A change of the committed set that is not committed itself. */
+  change?: JournalChange | null;
+}
+
+/** Processes that came on top and go again, together, unless their revision is committed. */
+export interface JournalChange {
+  revision: number;
+  planHash: string;
+  names: string[];
 }
 
 export interface JournalProcess {
@@ -42,14 +54,18 @@ export const EMPTY_JOURNAL: AgentJournalState = {
   generation: 0,
   planHash: '',
   startLeaseMs: 60_000,
-  discoveryTtlMs: 10_000,
   processes: [],
   pairs: [],
 };
 
-/** A process that has not been started yet. */
-export function newEntry(spec: ProcessSpec): JournalProcess {
-  return { spec, incarnation: 0, runId: '', wanted: false, restarts: 0, attempt: 0, logOffset: 0 };
+/** Where the records of what it holds lie. */
+export function journalledDiscovery({ discovery, discoveryTtlMs }: AgentJournalState): DiscoverySpec {
+  return discovery ?? { backend: 'file', ttlMs: discoveryTtlMs ?? DEFAULT_DISCOVERY_TTL_MS };
+}
+
+/** A process that has not been started yet. `incarnation`: the last that anyone knows of its name. */
+export function newEntry(spec: ProcessSpec, incarnation = 0): JournalProcess {
+  return { spec, incarnation, runId: '', wanted: false, restarts: 0, attempt: 0, logOffset: 0 };
 }
 
 /**
@@ -88,6 +104,17 @@ export class AgentJournal {
     const found = this.#state.processes.find((entry) => entry.spec.name === name);
     if (!found) throw new Error(`the journal has no process ${name}`);
     return found;
+  }
+
+  /** Forgets processes, also on a full disk: then an agent that comes after this one has to do it again. */
+  forgetProcesses(names: readonly string[], rest: Partial<AgentJournalState> = {}): void {
+    const left = this.#state.processes.filter((entry) => !names.includes(entry.spec.name));
+    const next = { ...this.#state, ...rest, processes: left };
+    try {
+      writeFileAtomic(this.#file, JSON.stringify(next));
+    } finally {
+      this.#state = next;
+    }
   }
 
   /** Back to idle, also on a full disk. The generation stays known. */

@@ -3,8 +3,7 @@ import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir, processLog } from '../deployment/state-dir.ts';
-import { createDiscovery } from '../discovery/create-discovery.ts';
-import type { Discovery } from '../discovery/discovery.ts';
+import type { ChangeStep } from '../supervise/change-steps.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { ownIdentity } from '../supervise/identity.ts';
 import { tryLock } from '../supervise/locks.ts';
@@ -17,7 +16,10 @@ import {
 import { listenSocket, type Methods, RpcPeer } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
-import { AgentJournal } from './agent-journal.ts';
+import { AgentJournal, journalledDiscovery } from './agent-journal.ts';
+import { AgentStore } from './agent-store.ts';
+import { decidePendingChange, handleChanges } from './change-handlers.ts';
+import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { StartLease } from './start-lease.ts';
@@ -71,12 +73,13 @@ class Agent {
   #epoch: number;
   #inDoubt = false;
   #gang!: Gang;
-  #discovery!: Discovery;
+  readonly #store: AgentStore;
 
   constructor(options: AgentOptions, paths: AgentPaths) {
     this.#options = options;
     this.#paths = paths;
     this.#journal = new AgentJournal(paths.journal);
+    this.#store = new AgentStore(options.deployment, deploymentPaths(options.dir).discovery);
     this.#epoch = Number(readJsonFile(paths.epoch) ?? 0);
     this.#events = new EventLog(deploymentPaths(options.dir).events, `agent ${options.host}`, (event) => {
       options.log.info({ process: event.process ?? undefined, type: event.type }, event.message);
@@ -88,19 +91,18 @@ class Agent {
     const stop = () => this.#ended.abort();
     this.#options.signal.addEventListener('abort', stop, { once: true });
     const { signal } = this.#ended;
-    this.#discovery = await createDiscovery(
-      { backend: 'file', root: deploymentPaths(this.#options.dir).discovery },
-      { deployment: this.#options.deployment, ttlMs: this.#journal.state.discoveryTtlMs },
-    );
+    if (this.#journal.state.phase !== 'idle') await this.#store.adopt(journalledDiscovery(this.#journal.state));
+    const crashes = new CrashReporter(deploymentPaths(this.#options.dir).crashReports, this.#events);
     this.#gang = new Gang({
       deployment: this.#options.deployment,
       deploymentDir: this.#options.dir,
       paths: this.#paths,
       journal: this.#journal,
-      discovery: this.#discovery,
+      store: this.#store,
       events: this.#events,
       signal,
       random: Math.random,
+      crashes,
       changed: () => this.#announce(),
     });
     await this.#gang.adopt();
@@ -117,7 +119,8 @@ class Agent {
     server.close();
     for (const peer of this.#peers) peer.close();
     await keeping;
-    await this.#discovery[Symbol.asyncDispose]();
+    await crashes.settled();
+    await this.#store[Symbol.asyncDispose]();
     this.#options.signal.removeEventListener('abort', stop);
   }
 
@@ -144,10 +147,13 @@ class Agent {
       if (!this.#controller?.open) this.#ended.abort();
       return;
     }
-    if (this.#gang.phase === 'committed' || this.#gang.phase === 'stopping') return;
+    if (this.#gang.phase === 'committed') return this.#decideChange();
+    if (this.#gang.phase === 'stopping') return;
+    // A controller commits only after every agent has answered `publish`, which leaves `published` behind.
+    if (this.#gang.phase !== 'published') return this.#undoForSilence();
     try {
       const { generation, planHash } = this.#journal.state;
-      const record = await this.#discovery.readCommit(generation);
+      const record = await this.#store.discovery.readCommit(generation);
       this.#inDoubt = false;
       if (record?.planHash === planHash) {
         this.#gang.settle();
@@ -160,6 +166,26 @@ class Agent {
       this.#announce();
       return;
     }
+    await this.#undoForSilence();
+  }
+
+  /** A change whose controller is gone is settled or taken back; a store that cannot be read leaves it as it is. */
+  async #decideChange(): Promise<void> {
+    if (!this.#gang.change.pending) return;
+    try {
+      await decidePendingChange(this.#gang.change, this.#journal.state.generation, this.#store.discovery);
+    } catch (error) {
+      if (!this.#inDoubt)
+        this.#events.write('in-doubt', `cannot read the commit record of a change: ${messageOf(error)}`);
+      this.#inDoubt = true;
+      this.#announce();
+      return;
+    }
+    this.#inDoubt = false;
+    this.#announce();
+  }
+
+  async #undoForSilence(): Promise<void> {
     const silentS = (this.#lease.silentForMs() / 1000).toFixed(1);
     await this.#gang.undo(
       `no controller for ${silentS} s before the commit: undoing generation ${this.#journal.state.generation}`,
@@ -183,15 +209,32 @@ class Agent {
       }),
     );
     this.#handle(peer, 'renew', () => null);
-    this.#handle(peer, 'reserve', (params) => this.#step('reserve', () => this.#gang.reserve(params)).then(() => null));
+    this.#handle(peer, 'reserve', (params) =>
+      this.#step('reserve', async () => {
+        if (this.#gang.idle) await this.#store.reserve(params.discovery);
+        await this.#gang.reserve(params);
+      }).then(() => null),
+    );
     this.#handle(peer, 'prepare', () => this.#step('prepare', () => this.#gang.prepare()).then(() => null));
     this.#handle(peer, 'launch', ({ names }) => this.#step('launch', () => this.#gang.launch(names)).then(() => null));
     this.#handle(peer, 'ready', ({ names }) => this.#step('ready', () => this.#gang.ready(names)).then(() => null));
     this.#handle(peer, 'prove', ({ pairs }) => this.#step('prove', () => this.#gang.prove(pairs)));
-    this.#handle(peer, 'publish', () => this.#step('publish', () => this.#gang.publish()).then(() => null));
+    this.#handle(peer, 'publish', () =>
+      this.#step('publish', async () => {
+        await this.#store.discovery.open(); // a store of this deployment's own was not there to be opened before
+        await this.#gang.publish();
+      }).then(() => null),
+    );
     this.#handle(peer, 'settle', ({ generation }) =>
       this.#step('settle', () => this.#settle(generation)).then(() => null),
     );
+    handleChanges({
+      change: () => this.#gang.change,
+      generation: () => this.#journal.state.generation,
+      discovery: () => this.#store.discovery,
+      step: (step, action) => this.#step(step, action),
+      handle: (method, handler) => this.#handle(peer, method, handler),
+    });
     this.#handle(peer, 'drain', ({ name }) => this.#gang.drain(name).then(() => null));
     this.#handle(peer, 'restart', ({ name }) => this.#gang.restart(name).then(() => null));
     this.#handle(peer, 'undo', () => this.#gang.undo('the controller takes the start back').then(() => null));
@@ -245,14 +288,14 @@ class Agent {
   }
 
   async #settle(generation: number): Promise<void> {
-    const record = await this.#discovery.readCommit(generation);
+    const record = await this.#store.discovery.readCommit(generation);
     if (record?.planHash !== this.#journal.state.planHash) {
       throw new DynamoError('START_LOST', `generation ${generation} has no commit record for this plan`);
     }
     this.#gang.settle();
   }
 
-  async #step<T>(step: StartStep, action: () => Promise<T> | T): Promise<T> {
+  async #step<T>(step: StartStep | ChangeStep, action: () => Promise<T> | T): Promise<T> {
     crashPoint(step, 'before', this.#options.host);
     const result = await action();
     crashPoint(step, 'after', this.#options.host);

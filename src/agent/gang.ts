@@ -1,15 +1,12 @@
-import path from 'node:path';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
-import { stateHome } from '../deployment/state-dir.ts';
-import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import { newEntry } from './agent-journal.ts';
-import { checkInstalledFlags } from './check-flags.ts';
+import { removeDataDir } from './data-dirs.ts';
 import { frontendServes } from './frontend-serves.ts';
+import { GangChange } from './gang-change.ts';
 import { type GangContext, GangMembers } from './gang-members.ts';
-import { processEnvironment } from './process-environment.ts';
 
 /**
  * This host's part of a deployment: the processes of one generation and how far their start has come.
@@ -24,12 +21,14 @@ import { processEnvironment } from './process-environment.ts';
 export class Gang {
   readonly #context: GangContext;
   readonly #members: GangMembers;
+  readonly change: GangChange;
   /** Being stopped or undone: no step of a start may go on. */
   #ending = false;
 
   constructor(context: GangContext) {
     this.#context = context;
-    this.#members = new GangMembers(context, () => this.phase === 'committed');
+    this.#members = new GangMembers(context, (name) => this.phase === 'committed' && !this.change.holds(name));
+    this.change = new GangChange(context, this.#members, () => (this.#ending ? 'stopping' : this.phase));
   }
 
   get phase(): GangPhase {
@@ -58,33 +57,21 @@ export class Gang {
       );
     }
     if (this.idle) {
+      // A new generation begins without the data of another.
+      for (const spec of params.processes) removeDataDir(spec, this.#context.deploymentDir);
       journal.write({
         phase: 'reserved',
         generation: params.generation,
         planHash: params.planHash,
         startLeaseMs: params.startLeaseMs,
-        discoveryTtlMs: params.discoveryTtlMs,
-        processes: params.processes.map(newEntry),
+        discovery: params.discovery,
+        processes: params.processes.map((spec) => newEntry(spec)),
       });
       this.#members.clear();
       for (const spec of params.processes) this.#members.add(spec);
     }
-    await this.#reserve(params.processes);
+    await this.#members.reserve(params.processes);
     this.#context.changed();
-  }
-
-  async #reserve(specs: readonly ProcessSpec[]): Promise<void> {
-    const { running } = this.#members;
-    await this.#members.reservations.reserve(specs, running);
-    await checkInstalledFlags(
-      specs.filter((spec) => !running.has(spec.name)),
-      {
-        cacheDir: path.join(stateHome(), 'engines'),
-        environment: (spec) => processEnvironment(spec, this.#context.deploymentDir),
-        note: (message) => this.#context.events.write('flags', message),
-        signal: this.#context.signal,
-      },
-    );
   }
 
   async prepare(): Promise<void> {
@@ -126,10 +113,13 @@ export class Gang {
   async publish(): Promise<void> {
     this.#mustStand();
     const ready = this.#members.all;
+    const published = ready.filter(({ spec }) => spec.role !== 'store');
     const allReady = () => Promise.all(ready.map((process) => process.whenReady()));
     await allReady();
     await Promise.all(
-      ready.map((process) => this.#members.publication.publish(process.spec, process.generation, this.#context.signal)),
+      published.map((process) =>
+        this.#members.publication.publish(process.spec, process.generation, this.#context.signal),
+      ),
     );
     const frontends = ready.filter((process) => process.spec.role === 'frontend');
     await Promise.all(frontends.map((process) => frontendServes(process.spec, this.#context.signal)));
@@ -187,7 +177,8 @@ export class Gang {
     this.#ending = true;
     const { all } = this.#members;
     const frontends = all.filter((process) => process.spec.role === 'frontend');
-    const others = all.filter((process) => process.spec.role !== 'frontend');
+    const others = all.filter((process) => !['frontend', 'store'].includes(process.spec.role));
+    const stores = all.filter((process) => process.spec.role === 'store');
     // A frontend finishes its streams on SIGTERM; the workers must outlive that.
     await Promise.all(frontends.map((process) => this.#members.publication.withdraw(process.spec.name)));
     await Promise.all(
@@ -198,8 +189,10 @@ export class Gang {
     await Promise.all(others.map((process) => this.#members.publication.withdraw(process.spec.name)));
     await Promise.all(others.map((process) => process.stop(options.force ? 0 : process.spec.drain.killAfterMs)));
     await this.#members.publication.withdrawAll();
+    await Promise.all(stores.map((process) => process.stop(options.force ? 0 : process.spec.drain.killAfterMs)));
     const runIds = this.#context.journal.state.processes.map((entry) => entry.runId).filter((runId) => runId !== '');
     const left = (await Promise.all(runIds.map((runId) => killRun({ runId }, 5_000)))).flat();
+    if (left.length === 0) this.#removeData();
     this.#members.reservations.release();
     this.#members.clear();
     this.#members.prover.forget();
@@ -207,6 +200,14 @@ export class Gang {
     this.#ending = false;
     this.#context.changed();
     return left;
+  }
+
+  #removeData(): void {
+    try {
+      for (const { spec } of this.#members.all) removeDataDir(spec, this.#context.deploymentDir);
+    } catch (error) {
+      this.#context.events.write('data', `data stays behind: ${messageOf(error)}`);
+    }
   }
 
   /** A controller that was suspended may come back in the middle of an undo: it learns that it must begin again. */

@@ -9,13 +9,13 @@ import {
 } from '../frontend/transfer/guard-mode.ts';
 import { ROUTER_MODES, type RouterMode } from '../routing/policy.ts';
 import type { CommandEntry } from './command.ts';
+import { addDiscoveryOptions, type DiscoveryFlags, toDiscovery } from './discovery-options.ts';
 
-interface Flags {
+interface Flags extends DiscoveryFlags {
   httpHost: string;
   httpPort: number;
   deployment: string;
   processName: string;
-  discoveryRoot: string;
   discoveryTtlMs: number;
   routerMode: RouterMode;
   kvCacheBlockSize: number;
@@ -51,13 +51,12 @@ export const frontendCommand: CommandEntry = {
 };
 
 function addOptions(command: Command): Command {
-  return command
+  command
     .option('--http-host <host>', 'address to listen on', '127.0.0.1')
     .option('--http-port <port>', 'port to listen on, 0 for any', count(0, 65_535), 8000)
     .requiredOption('--deployment <name>', 'deployment whose workers it serves')
-    .option('--process-name <name>', 'its name in logs', 'frontend')
-    .addOption(new Option('--discovery-backend <backend>', 'where workers are found').choices(['file']).default('file'))
-    .requiredOption('--discovery-root <dir>', 'folder of the file backend')
+    .option('--process-name <name>', 'its name in logs', 'frontend');
+  return addDiscoveryOptions(command)
     .option(
       '--discovery-ttl-ms <ms>',
       'time after which an unrefreshed worker counts as lapsed',
@@ -109,7 +108,7 @@ function toOptions(flags: Flags): FrontendOptions {
     httpPort: flags.httpPort,
     deployment: flags.deployment,
     processName: flags.processName,
-    discoveryRoot: flags.discoveryRoot,
+    discovery: toDiscovery(flags),
     discoveryTtlMs: flags.discoveryTtlMs,
     routerMode: flags.routerMode,
     kvCacheBlockSize: flags.kvCacheBlockSize,

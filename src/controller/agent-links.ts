@@ -3,7 +3,7 @@ import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { ageStatus } from '../deployment/compose-snapshot.ts';
 import type { EventLog } from '../supervise/event-log.ts';
-import type { AgentStatus, EventRecord } from '../supervise/protocol.ts';
+import type { AgentStatus, EventRecord, GangPhase } from '../supervise/protocol.ts';
 import type { OpenHost } from './agent-host.ts';
 import { AgentLink } from './agent-link.ts';
 
@@ -96,6 +96,24 @@ export class AgentLinks {
         attempt += 1;
       }
     }
+  }
+
+  /** How far each host that can be reached is with that generation; one that has nothing of it is `idle`. */
+  async phases(generation: number): Promise<GangPhase[]> {
+    const found = await Promise.all(
+      this.#links.map(async (link): Promise<GangPhase[]> => {
+        try {
+          await this.#reach(link);
+        } catch (error) {
+          this.#options.events.write('agent-lost', `no line to the agent of ${link.host}: ${messageOf(error)}`);
+          return [];
+        }
+        const { status } = link;
+        if (!status) return [];
+        return [status.generation === generation ? status.phase : 'idle'];
+      }),
+    );
+    return found.flat();
   }
 
   /** Ends everything on every host, starting agents where none answers. Resolves with the pids that could not be ended. */

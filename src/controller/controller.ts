@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import { aborted, pause } from '../base/abort.ts';
+import { backoffDelay } from '../base/backoff.ts';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -10,6 +11,7 @@ import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
 import { createDiscovery } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
+import { discoveryBackend } from '../plan/plan-discovery.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
@@ -18,13 +20,16 @@ import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import { localAgentHost } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
+import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
+import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
 const EPHEMERAL_GRACE_MS = 10_000;
+const CHANGE_RETRY = { initialMs: 500, maxMs: 10_000, factor: 2 };
 
 export interface ControllerOptions {
   deployment: string;
@@ -70,6 +75,8 @@ class Controller {
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
   #links!: AgentLinks;
+  #changes!: Changes;
+  #actions!: ProcessActions;
   #epoch = 0;
   #discovery: Discovery | undefined;
   #stopping: Promise<number[]> | undefined;
@@ -84,7 +91,8 @@ class Controller {
       recipeHash: () => this.#record.known?.recipeHash ?? '',
       snapshot: () => this.#snapshot(),
       stop: (force) => this.#stop(force),
-      act: (action, name) => this.#act(action, name),
+      act: (action, name) => this.#actions.act(action, name),
+      scale: (targets) => this.#changes.scale(targets),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
   }
@@ -106,12 +114,19 @@ class Controller {
         onEvent: (event) => this.#tell(event),
       });
       this.#record.load();
+      const parts = { record: this.#record, links: this.#links, events: this.#events };
+      this.#actions = new ProcessActions(parts);
+      this.#changes = new Changes({
+        ...{ ...parts, epoch: this.#epoch, signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]) },
+        discovery: () => this.#openDiscovery(this.#record.current, true),
+      });
       const { request } = this.#options;
       const fresh = await isFreshStart({
         ...{ record: this.#record, request, epoch: this.#epoch, events: this.#events },
-        openDiscovery: (record) => this.#openDiscovery(record),
+        links: this.#links,
+        openDiscovery: (record) => this.#openDiscovery(record, true),
       });
-      if (fresh) await takeBackEarlierStart(this.#record, this.#links, this.#events);
+      if (fresh) await this.#takeBackEarlierStart();
       else refuseOtherRecipe(this.#record.current, request);
       if (fresh) this.#writeStartRecord();
       server = await listenSocket(socketPath(this.#options.dir, 'controller'), (socket) =>
@@ -163,8 +178,9 @@ class Controller {
     }
     const { plan, planHash, generation } = this.#record.current;
     try {
-      this.#discovery = await this.#openDiscovery(this.#record.current);
-      await this.#discovery.clear();
+      const isOwnStore = plan.discovery.backend === 'etcd' && plan.discovery.managed !== undefined;
+      const discovery = await this.#openDiscovery(this.#record.current, isOwnStore);
+      if (!isOwnStore) await discovery.clear();
       this.#links.make(plan.hosts);
       await startGang({
         plan,
@@ -172,7 +188,7 @@ class Controller {
         generation,
         epoch: this.#epoch,
         links: this.#links.all,
-        discovery: this.#discovery,
+        discovery,
         signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]),
         onEvent: (type, message) => this.#events.write(type, message),
         onCommitted: () => this.#record.setPhase('committed'),
@@ -186,11 +202,27 @@ class Controller {
   }
 
   async #adopt(): Promise<void> {
-    const { plan, generation, phase } = this.#record.current;
+    const { plan, generation, phase, change } = this.#record.current;
     if (phase !== 'stopping') this.#record.setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
-    this.#links.make(plan.hosts);
+    this.#links.make([...new Set([...plan.hosts, ...(change?.plan.hosts ?? [])])]);
     this.#attend();
+    if (change) void this.#finishChange();
+  }
+
+  /** An earlier controller died in the middle of a change. Tried until the store and the agents answer. */
+  async #finishChange(): Promise<void> {
+    const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        await this.#changes.finishPending();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#events.write('change', `cannot be finished yet: ${messageOf(error)}`);
+        await pause(backoffDelay(CHANGE_RETRY, attempt, Math.random()), signal);
+      }
+    }
   }
 
   #attend(): void {
@@ -212,19 +244,6 @@ class Controller {
     this.#ended.abort();
   }
 
-  async #act(action: 'drain' | 'restart', name: string): Promise<void> {
-    const spec = this.#record.current.plan.processes.find((process) => process.name === name);
-    if (!spec) {
-      const names = this.#record.current.plan.processes.map((process) => process.name).join(', ');
-      throw new DynamoError('USAGE', `there is no process ${name}`, { hint: `There are ${names}.` });
-    }
-    if (this.#record.current.phase !== 'committed')
-      throw new DynamoError('DEPLOYMENT_BUSY', `${this.#record.current.name} is ${this.#record.current.phase}`);
-    const link = this.#links.to(spec.host);
-    this.#events.write(action, `asked to ${action} it`, name);
-    await link.request(action, { name });
-  }
-
   #stop(force: boolean): Promise<number[]> {
     if (force && this.#stopping) {
       // The second, impatient request: stop waiting for drains that are under way.
@@ -243,7 +262,7 @@ class Controller {
     if (this.#record.known && this.#record.current.phase !== 'stopped') this.#record.setPhase('stopping');
     const leftPids = await this.#links.stop(force);
     if (leftPids.length === 0) {
-      await this.#discovery?.clear().catch((error: unknown) => this.#events.write('discovery', messageOf(error)));
+      await this.#clearStore();
       if (this.#record.known) this.#record.setPhase('stopped');
       this.#events.write('stopped', 'nothing is left');
     }
@@ -253,6 +272,18 @@ class Controller {
     return leftPids;
   }
 
+  /** A store that the deployment ran itself has gone with it. */
+  async #clearStore(): Promise<void> {
+    const record = this.#record.known;
+    if (!record || (record.plan.discovery.backend === 'etcd' && record.plan.discovery.managed)) return;
+    try {
+      const discovery = await this.#openDiscovery(record, true);
+      await discovery.clear({ forGood: true });
+    } catch (error) {
+      this.#events.write('discovery', `records of ${record.name} stay in the store: ${messageOf(error)}`);
+    }
+  }
+
   async #stopUnlessClientReturns(): Promise<void> {
     await pause(EPHEMERAL_GRACE_MS, this.#ended.signal);
     if (this.#ended.signal.aborted || this.#clients.hasEphemeralClient) return;
@@ -260,12 +291,20 @@ class Controller {
     await this.#stop(false);
   }
 
-  async #openDiscovery({ plan }: DeploymentRecord): Promise<Discovery> {
-    this.#discovery ??= await createDiscovery(
-      { backend: 'file', root: this.#paths.discovery },
-      { deployment: this.#options.deployment, ttlMs: plan.discovery.ttlMs },
-    );
+  async #openDiscovery({ plan }: DeploymentRecord, mayBeAway: boolean): Promise<Discovery> {
+    this.#discovery ??= await createDiscovery(discoveryBackend(plan.discovery, this.#paths.discovery), {
+      deployment: this.#options.deployment,
+      ttlMs: plan.discovery.ttlMs,
+      mayBeAway,
+    });
     return this.#discovery;
+  }
+
+  /** The store of the earlier plan may be another than that of the next. */
+  async #takeBackEarlierStart(): Promise<void> {
+    await takeBackEarlierStart(this.#record, this.#links, this.#events);
+    await this.#discovery?.[Symbol.asyncDispose]();
+    this.#discovery = undefined;
   }
 
   #snapshot(): DeploymentSnapshot {

@@ -1,3 +1,4 @@
+import type { DiscoveryBackendSpec } from '../discovery/create-discovery.ts';
 import type { RouterMode } from '../routing/policy.ts';
 import type { TransferGuardMode } from './transfer/guard-mode.ts';
 
@@ -7,7 +8,7 @@ export interface FrontendOptions {
   httpPort: number;
   deployment: string;
   processName: string;
-  discoveryRoot: string;
+  discovery: DiscoveryBackendSpec;
   discoveryTtlMs: number;
   routerMode: RouterMode;
   /** Tokens per block for routing. */

@@ -19,10 +19,12 @@ export async function runFrontend(options: FrontendOptions): Promise<number> {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  await using discovery = await createDiscovery(
-    { backend: 'file', root: options.discoveryRoot },
-    { deployment: options.deployment, ttlMs: options.discoveryTtlMs },
-  );
+  // A frontend that starts during an outage of the store listens, says what it waits for, and goes on when the store is back.
+  await using discovery = await createDiscovery(options.discovery, {
+    deployment: options.deployment,
+    ttlMs: options.discoveryTtlMs,
+    mayBeAway: true,
+  });
   const frontend = await startFrontend(options, discovery, log);
   log.info(
     { url: `http://${options.httpHost}:${frontend.port}`, routerMode: options.routerMode, pid: process.pid },

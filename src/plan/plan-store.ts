@@ -51,7 +51,7 @@ export function planStore(managed: ManagedEtcdRecipe, deployment: string, hosts:
   });
   const cluster = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
   const processes = members.map(({ host, name, ports, url, peerUrl, reasons }): ProcessSpec => {
-    const dataDir = path.join(host.discoveryRoot, 'etcd', name);
+    const dataDir = path.join(host.discoveryRoot, name);
     const config = memberConfig({
       name,
       dataDir,

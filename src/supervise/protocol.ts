@@ -3,6 +3,8 @@ import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deplo
 import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { DiscoverySpec, LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
+import type { PlanInput } from '../plan/plan-launch.ts';
+import type { ScaleStep } from '../plan/scale-targets.ts';
 import type { ProcessIdentity } from './identity.ts';
 
 /**
@@ -127,6 +129,8 @@ export type ControllerMethods = {
   /** `drain` takes a process out of service, `restart` brings it back as a new incarnation; nothing in flight is lost. */
   drain: { params: { name: string }; result: null };
   restart: { params: { name: string }; result: null };
+  /** Other numbers of workers: `prefill=3`, `decode=+1`, `MODEL/decode=2`. Resolves with what changed when all of it is done. */
+  scale: { params: { targets: string[] }; result: { steps: ScaleStep[] } };
   /** Resolves when nothing is left; `force` skips draining. */
   stop: { params: { force: boolean }; result: { leftPids: number[] } };
 };
@@ -156,6 +160,8 @@ export interface StartRequest {
   recipeText: string;
   planHash: string;
   plan: LaunchPlan;
+  /** What the plan was made of, for changes of what runs; without it nothing can be scaled. */
+  planInput?: PlanInput;
   ephemeral: boolean;
 }
 

@@ -43,7 +43,7 @@ export async function startHarness(options: Partial<FrontendOptions> = {}): Prom
       httpPort: 0,
       deployment: 'demo',
       processName: 'frontend',
-      discoveryRoot: '',
+      discovery: { backend: 'file', root: '' },
       discoveryTtlMs: TTL_MS,
       routerMode: 'round-robin',
       kvCacheBlockSize: 16,

@@ -1,0 +1,60 @@
+import { createDiscovery } from '../discovery/create-discovery.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { DiscoverySpec } from '../plan/launch-plan.ts';
+import { discoveryBackend } from '../plan/plan-discovery.ts';
+
+/**
+ * The agent's handle on the discovery store, which it learns of when a start reserves this host, or from its journal.
+ *
+ *   closed ─▶ open (a start; its etcd, if it runs one itself, may not be up yet) ─▶ closed
+ *      └────▶ open (adopting: the store may be away, and a store that was wiped gets no mark) ─▲
+ */
+export class AgentStore implements AsyncDisposable {
+  readonly #deployment: string;
+  readonly #root: string;
+  #spec: DiscoverySpec | undefined;
+  #discovery: Discovery | undefined;
+
+  /** `root`: this host's folder for the file backend. */
+  constructor(deployment: string, root: string) {
+    this.#deployment = deployment;
+    this.#root = root;
+  }
+
+  /** Only a start or an adopted journal gives this agent anything to look for in it. */
+  get discovery(): Discovery {
+    if (!this.#discovery) throw new Error('this agent has no deployment whose store it could use');
+    return this.#discovery;
+  }
+
+  /** For a start. Throws `DISCOVERY_UNREACHABLE` or `SECRET_MISSING` unless the start brings the store with it. */
+  async reserve(spec: DiscoverySpec): Promise<void> {
+    const isOwn = spec.backend === 'etcd' && spec.managed !== undefined;
+    if (this.#discovery && JSON.stringify(spec) === JSON.stringify(this.#spec)) {
+      if (!isOwn) await this.#discovery.open();
+      return;
+    }
+    await this[Symbol.asyncDispose]();
+    await this.#open(spec, isOwn);
+  }
+
+  /** For what an earlier agent left. Does not look at the store. */
+  async adopt(spec: DiscoverySpec): Promise<void> {
+    await this.#open(spec, true);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const discovery = this.#discovery;
+    this.#discovery = undefined;
+    await discovery?.[Symbol.asyncDispose]();
+  }
+
+  async #open(spec: DiscoverySpec, mayBeAway: boolean): Promise<void> {
+    this.#discovery = await createDiscovery(discoveryBackend(spec, this.#root), {
+      deployment: this.#deployment,
+      ttlMs: spec.ttlMs,
+      mayBeAway,
+    });
+    this.#spec = spec;
+  }
+}
