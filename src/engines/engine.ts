@@ -78,6 +78,8 @@ export interface EngineMetrics {
   path: string | null;
   requestsRunning: string | null;
   requestsWaiting: string | null;
+  /** Requests that came to an end, however. */
+  requestsFinished: string | null;
   /** Share of the KV cache in use, 0 to 1. */
   kvCacheUsage: string | null;
   /** Tokens of prompts that were found in the cache. */
@@ -112,10 +114,10 @@ export interface WorkerSettings {
   env: Record<string, EnvValue>;
   /** Over all its hosts. Undefined: the recipe does not say. */
   gpus: number | undefined;
-  replicas: number;
-  /** HTTP port that the recipe writes down. */
   /** Hosts that it spans. */
   nodes: number;
+  replicas: number;
+  /** HTTP port that the recipe writes down. */
   port: number | undefined;
   /** Where a server is that somebody else runs. */
   url: string | null;
@@ -134,17 +136,17 @@ export interface WorkerSettings {
 export interface WorkerPlacement {
   /** Address of its host. */
   address: string;
+  /** By purpose: those of the whole worker, the same on all its hosts. */
   ports: Record<string, number>;
   gpus: readonly number[];
-  /** By purpose: those of the whole worker, the same on all its hosts. */
   /** GPUs, on the same host, of the workers it exchanges KV cache with. */
   peerGpus: readonly number[];
-  drain: DrainSpec;
-  /** argv prefix that runs dynamo. */
   /** Other hosts with workers it exchanges KV cache with. */
   peerHosts: readonly string[];
   /** Its part of a worker that spans several hosts; null for a worker on one. Rank 0 leads and is the only one that serves. */
   node: { rank: number; size: number; leaderAddress: string } | null;
+  drain: DrainSpec;
+  /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   startTimeoutMs: number;
 }
@@ -164,10 +166,10 @@ export interface PortWish {
   /** Lowest port to try. */
   from: number;
   count: number;
-}
-
   /** On several hosts only the leader listens on them. Otherwise all do, on the same numbers. */
   leaderOnly?: true;
+}
+
 export interface EngineFindings {
   problems: RecipeIssue[];
   warnings: string[];

@@ -44,6 +44,7 @@ export const openaiEngine: Engine = {
     path: '/metrics',
     requestsRunning: null,
     requestsWaiting: null,
+    requestsFinished: null,
     kvCacheUsage: null,
     cachedTokens: null,
     promptTokens: null,
