@@ -91,8 +91,8 @@ function setJump(
   home: string,
   report: (message: string) => void,
 ): void {
-  if (jump === 'none') entry.jump = 'none';
-  else if (typeof jump !== 'string') entry.jump = { name: jump.address, address: jump.address, ...sshKeys(jump, home) };
+  if (jump === 'none') return;
+  if (typeof jump !== 'string') entry.jump = { name: jump.address, address: jump.address, ...sshKeys(jump, home) };
   else {
     const listed = entries.find((other) => other.name === jump);
     if (listed === entry) return; // a default that names this very host: it is reached straight
@@ -133,7 +133,7 @@ function sameNames(entries: readonly HostEntry[], written: readonly HostFile[], 
 function circles(entries: readonly HostEntry[], at: PathIssue['path']): PathIssue[] {
   return entries.flatMap((entry, index) => {
     const trail: SshTarget[] = [entry];
-    for (let next = entry.jump; next !== undefined && next !== 'none'; next = next.jump) {
+    for (let next = entry.jump; next !== undefined; next = next.jump) {
       if (trail.includes(next)) {
         const names = [...trail, next].map((step) => step.name).join(' → ');
         for (const step of trail) delete step.jump;

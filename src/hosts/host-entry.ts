@@ -13,8 +13,8 @@ export interface SshTarget {
   identityAgent?: string;
   /** Absolute path of the known-hosts file to check the host's key against. */
   knownHosts?: string;
-  /** Machine to go through. `none`: go straight, whatever `~/.ssh/config` says. */
-  jump?: SshTarget | 'none';
+  /** Machine to go through. */
+  jump?: SshTarget;
 }
 
 /** One host of a hosts file, with the file's defaults applied. Nothing of `~/.ssh/config` is in it. */

@@ -63,7 +63,9 @@ const shared = {
     .describe("File that holds the host's key, relative to the hosts file. Default: `~/.ssh/known_hosts`."),
   jump: jump
     .optional()
-    .describe('Machine to go through: another host of the file, `user@address:port`, a map, or `none`.'),
+    .describe(
+      'Machine to go through: another host of the file, `user@address:port`, a map, or `none` against `defaults`.',
+    ),
   labels: z
     .record(z.string().min(1), z.union([z.string(), z.number(), z.boolean()]).transform(String))
     .meta({ id: 'Labels', description: 'Text by key.' })

@@ -23,7 +23,7 @@ export async function collectLocalFacts(options: { commands?: readonly string[] 
 }
 
 /** Linux writes `32768\t60999`. Elsewhere IANA's dynamic range, which macOS uses. */
-function ephemeralRange(line: string | undefined): HostFacts['ephemeralPorts'] {
+export function ephemeralRange(line: string | undefined): HostFacts['ephemeralPorts'] {
   const [first, last] = (line ?? '').split(/\s+/).map(Number);
   return first && last ? { first, last } : { first: 49_152, last: 65_535 };
 }

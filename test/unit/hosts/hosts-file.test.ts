@@ -87,7 +87,7 @@ hosts:
 `,
       { LOGIN: 'ada' },
     );
-    const bastion = { name: 'bastion', address: 'bastion', user: 'root', jump: 'none' };
+    const bastion = { name: 'bastion', address: 'bastion', user: 'root' };
     expect(hosts()).toMatchObject([
       { name: 'gpu-a', address: 'gpu-a', user: 'ada', identityFile: '/home/ada/.ssh/cluster', gpus: [0, 1, 2, 3] },
       { name: 'fd00--1', address: 'fd00::1', labels: { zone: 'a', rack: 'r1' }, gpus: [], jump: bastion },
