@@ -49,6 +49,15 @@ export class Reservations {
     }
   }
 
+  /** Processes are gone for good: what nobody else here uses is free for others. */
+  giveBack(specs: readonly ProcessSpec[]): void {
+    for (const gpu of new Set(specs.flatMap((spec) => spec.gpus))) {
+      if (this.#ownsGpu(gpu)) continue;
+      this.#gpuLocks.get(gpu)?.release();
+      this.#gpuLocks.delete(gpu);
+    }
+  }
+
   release(): void {
     for (const lock of this.#gpuLocks.values()) lock.release();
     this.#gpuLocks.clear();

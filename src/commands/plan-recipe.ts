@@ -1,3 +1,4 @@
+import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
 import { findEngine } from '../engines/find-engine.ts';
@@ -7,7 +8,7 @@ import { collectLocalFacts } from '../hosts/local-facts.ts';
 import { checkEngines } from '../plan/check-engines.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash, recipeHash } from '../plan/plan-hash.ts';
-import { planLaunch } from '../plan/plan-launch.ts';
+import { type PlanInput, planLaunch } from '../plan/plan-launch.ts';
 import { maskPlan, renderPlan } from '../plan/render-plan.ts';
 import { formatRecipe } from '../recipe/format-recipe.ts';
 import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
@@ -20,8 +21,8 @@ export interface PrepareArgs {
   set?: readonly string[] | undefined;
   /** Name of the deployment; the recipe's by default. */
   name?: string | undefined;
-  /** File that describes the machine to plan for; this machine by default. */
-  facts?: string | undefined;
+  /** Files that describe the machines to plan for; this machine by default. */
+  facts?: readonly string[] | undefined;
   env: NodeJS.ProcessEnv;
   cwd: string;
   takenPorts?: readonly number[];
@@ -31,7 +32,10 @@ export interface PrepareArgs {
 export interface PreparedLaunch {
   loaded: LoadedRecipe;
   plan: LaunchPlan;
-  facts: HostFacts;
+  /** What the plan was made of. */
+  planInput: PlanInput;
+  /** Of every host planned for, also of those that got nothing to do. */
+  facts: readonly HostFacts[];
   /** Folder of the deployment; nothing has been written there. */
   dir: string;
   /** For the deployment's record: tells whether a running deployment's recipe changed. */
@@ -45,17 +49,26 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
   const loaded = await loadCheckedRecipe(args.recipe, args);
   const deployment = args.name ?? loaded.recipe.name;
   const dir = deploymentDir(deployment, args.env);
-  const facts = args.facts === undefined ? await localFacts() : readFactsFile(args.facts);
-  const plan = planLaunch({
+  const facts = args.facts === undefined ? [await localFacts()] : readFacts(args.facts);
+  const planInput: PlanInput = {
     recipe: loaded.recipe,
     deployment,
-    facts: [facts],
+    facts,
     selfCommand: selfCommand(),
     discoveryRoot: deploymentPaths(dir).discovery,
     takenPorts: args.takenPorts ?? [],
     takenGpus: args.takenGpus ?? [],
-  });
-  return { loaded, plan, facts, dir, recipeHash: recipeHash(loaded.recipe), recipeText: formatRecipe(loaded.resolved) };
+  };
+  const plan = planLaunch(planInput);
+  return {
+    loaded,
+    plan,
+    planInput,
+    facts,
+    dir,
+    recipeHash: recipeHash(loaded.recipe),
+    recipeText: formatRecipe(loaded.resolved),
+  };
 }
 
 /** Loads a recipe with the engines' rules among the others, so that all problems come at once and with their places. */
@@ -72,6 +85,17 @@ export function formatPlan({ loaded, plan, recipeHash }: PreparedLaunch, json: b
   const { file: recipe, sources } = loaded;
   const shown = { schemaVersion: 1, recipe, sources, recipeHash, planHash: planHash(plan), plan: maskPlan(plan) };
   return `${JSON.stringify(shown, null, 2)}\n`;
+}
+
+/** One file a host. Throws `USAGE` when two have the same name. */
+function readFacts(files: readonly string[]): HostFacts[] {
+  const facts = files.map(readFactsFile);
+  const twice = facts.find(({ name }, index) => facts.findIndex((other) => other.name === name) < index);
+  if (twice)
+    throw new DynamoError('USAGE', `two of the facts files describe a host named ${twice.name}`, {
+      hint: 'Give each its own `name`, and its own `address`.',
+    });
+  return facts;
 }
 
 function localFacts(): Promise<HostFacts> {

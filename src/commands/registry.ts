@@ -8,6 +8,7 @@ import { controllerCommand } from './controller.ts';
 import { drainCommand } from './drain.ts';
 import { envCommand } from './env.ts';
 import { frontendCommand } from './frontend.ts';
+import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
 import { lsCommand } from './ls.ts';
 import { mockerCommand } from './mocker.ts';
@@ -15,6 +16,7 @@ import { openCommand } from './open.ts';
 import { planCommand } from './plan.ts';
 import { recipeCommand } from './recipe.ts';
 import { restartCommand } from './restart.ts';
+import { scaleCommand } from './scale.ts';
 import { serveCommand } from './serve.ts';
 import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
@@ -31,12 +33,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   openCommand,
   chatCommand,
   restartCommand,
+  scaleCommand,
   drainCommand,
   stopCommand,
   smokeCommand,
   benchCommand,
   planCommand,
   recipeCommand,
+  initCommand,
   envCommand,
   versionCommand,
   completionCommand,

@@ -82,7 +82,7 @@ class ServeSession {
       request: this.#request(),
       replace: this.#flags.replace ?? false,
       prepare: (peer) => this.#listen(peer),
-      preflight: () => refuseHeldPorts(plan, this.#prepared.facts.listeningPorts, portHolder),
+      preflight: () => refuseHeldPorts(plan, this.#prepared.facts, portHolder),
       onNote: (text) => this.say(text),
     });
     if (outcome.how !== 'started')
@@ -135,7 +135,7 @@ class ServeSession {
   }
 
   #request(): StartRequest {
-    const { plan, loaded, dir, recipeHash, recipeText } = this.#prepared;
+    const { plan, planInput, loaded, dir, recipeHash, recipeText } = this.#prepared;
     return {
       deployment: plan.deployment,
       dir,
@@ -144,6 +144,7 @@ class ServeSession {
       recipeText,
       planHash: planHash(plan),
       plan,
+      planInput,
       ephemeral: this.#flags.ephemeral ?? false,
     };
   }

@@ -2,6 +2,7 @@ import type net from 'node:net';
 import { DynamoError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
+import type { ScaleStep } from '../plan/scale-targets.ts';
 import {
   type ControllerMethods,
   type ControllerNotifications,
@@ -18,6 +19,7 @@ export interface ClientServerHooks {
   stop(force: boolean): Promise<number[]>;
   /** One process; throws `USAGE` when the plan has none of that name. */
   act(action: 'drain' | 'restart', name: string): Promise<void>;
+  scale(targets: readonly string[]): Promise<ScaleStep[]>;
   /** The deployment is tied to its clients, and the last such client has gone. */
   onEphemeralGone(): void;
 }
@@ -58,6 +60,7 @@ export class ClientServer {
     peer.handle('snapshot', () => this.#hooks.snapshot());
     peer.handle('drain', ({ name }) => this.#hooks.act('drain', name).then(() => null));
     peer.handle('restart', ({ name }) => this.#hooks.act('restart', name).then(() => null));
+    peer.handle('scale', async ({ targets }) => ({ steps: await this.#hooks.scale(targets) }));
     peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
     peer.listen();
   }

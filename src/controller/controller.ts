@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import { aborted, pause } from '../base/abort.ts';
-import { backoffDelay } from '../base/backoff.ts';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
+import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';

@@ -43,7 +43,8 @@ export class RecordKeeper {
 
   /** A full disk must not keep anything from being stopped: memory goes on, the file catches up. */
   setPhase(phase: DeploymentRecord['phase'], error: DynamoError | null = null): void {
-    const record = { ...this.current, phase, error: error?.toJSON() ?? null };
+    const isOver = phase === 'stopped' || phase === 'failed';
+    const record = { ...this.current, phase, error: error?.toJSON() ?? null, ...(isOver ? { change: null } : {}) };
     this.#record = record;
     try {
       writeRecord(this.#file, record);

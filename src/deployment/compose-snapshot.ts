@@ -14,7 +14,9 @@ export interface SnapshotParts {
 /** Joins what record, controller and agents know into one view. Pure. */
 export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
   const { record } = parts;
-  const processes = record.plan.processes.map((spec) => {
+  const added =
+    record.change?.added.filter(({ name }) => !record.plan.processes.some((spec) => spec.name === name)) ?? [];
+  const processes = [...record.plan.processes, ...added].map((spec) => {
     const known = parts.agents.get(spec.host)?.processes.find((process) => process.name === spec.name);
     return known ?? unknownProcess(spec, record, parts.agents.has(spec.host));
   });
@@ -22,6 +24,8 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     schemaVersion: 1,
     name: record.name,
     state: stateOf(record, processes, [...parts.agents.values()]),
+    change: record.change?.what ?? null,
+    scaled: record.scaled?.groups ?? [],
     generation: record.generation,
     epoch: parts.epoch,
     unattended: parts.controllerPid === null && record.phase === 'committed',
@@ -55,7 +59,10 @@ function stateOf(
   if (record.phase !== 'committed') return record.phase;
   // An agent that has not read the commit record yet does not restart anything: the start is not over.
   if (agents.some((status) => status.phase === 'published')) return 'starting';
-  return processes.every((process) => process.state === 'ready') ? 'ready' : 'degraded';
+  // Those that come or go with a change say nothing about those that stay.
+  const moving = new Set([...(record.change?.added.map(({ name }) => name) ?? []), ...(record.change?.removed ?? [])]);
+  const isWell = processes.every((process) => process.state === 'ready' || moving.has(process.name));
+  return isWell ? 'ready' : 'degraded';
 }
 
 function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnapshot {

@@ -1,6 +1,8 @@
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, type SerializedError } from '../base/errors.ts';
-import type { LaunchPlan } from '../plan/launch-plan.ts';
+import type { LaunchPlan, PairSpec, ProcessSpec } from '../plan/launch-plan.ts';
+import type { PlanInput } from '../plan/plan-launch.ts';
+import type { ScaleStep } from '../plan/scale-targets.ts';
 
 const SCHEMA_VERSION = 1;
 
@@ -21,6 +23,37 @@ export interface DeploymentRecord {
   phase: 'starting' | 'committed' | 'stopping' | 'stopped' | 'failed';
   startedAt: string;
   error: SerializedError | null;
+  /** What the plan was made of: a change of what runs is planned from it. Absent in a record of an earlier release. */
+  planInput?: PlanInput;
+  /** Changes of what this generation runs so far; a commit record in discovery each. */
+  revision?: number;
+  /** How far what runs is from the recipe; absent as long as nobody has scaled it. */
+  scaled?: ScaledNote | null;
+  /** A change under way, written down before anything of it is done. */
+  change?: PendingChange | null;
+}
+
+/** Groups that have another number of workers than their recipe says. */
+export interface ScaledNote {
+  at: string;
+  groups: ScaleStep[];
+}
+
+/** What `plan` and `planInput` become, and the way there. */
+export interface PendingChange {
+  revision: number;
+  planHash: string;
+  /** For people: `prefill 1 → 3`. */
+  what: string;
+  plan: LaunchPlan;
+  planInput: PlanInput;
+  scaled: ScaledNote | null;
+  /** New processes, which of them start together, and the pairs to prove. */
+  added: ProcessSpec[];
+  stages: string[][];
+  pairs: PairSpec[];
+  /** Names of processes that go. */
+  removed: string[];
 }
 
 export type NewDeploymentRecord = Omit<DeploymentRecord, 'schemaVersion'>;

@@ -14,6 +14,10 @@ export interface DeploymentSnapshot {
   unattended: boolean;
   recipe: string;
   planHash: string;
+  /** The change of what runs that is under way: `prefill 1 → 3`; null for none. */
+  change: string | null;
+  /** Groups that were scaled away from what the recipe says. */
+  scaled: { group: string; from: number; to: number }[];
   models: string[];
   endpoint: string;
   /** ISO 8601, from the wall clock of the host that started it. */

@@ -1,3 +1,5 @@
+import type { ChangeStep } from './change-steps.ts';
+
 /**
  * The steps of a gang start, in order, and who takes part in each. The SIGKILL matrix in `test/integration` iterates over this
  * array: every step × before/after × actor.
@@ -37,7 +39,7 @@ export type CrashMoment = 'before' | 'after';
  * Kills this process here if `DYNAMO_CRASH_AT` says so: `<step>:<before|after>` means the controller,
  * `<step>:<before|after>:<host>` the agent of that host. For tests of the promise that a start is all or nothing.
  */
-export function crashPoint(step: StartStep, moment: CrashMoment, host?: string): void {
+export function crashPoint(step: StartStep | ChangeStep, moment: CrashMoment, host?: string): void {
   const here = host === undefined ? `${step}:${moment}` : `${step}:${moment}:${host}`;
   if (process.env['DYNAMO_CRASH_AT'] === here) process.kill(process.pid, 'SIGKILL');
 }
