@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 export interface RecipeFlags {
   set?: string[];
   name?: string;
-  facts?: string;
+  facts?: string[];
 }
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
@@ -13,7 +13,7 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 export function addRecipeOptions(command: Command): Command {
   return addSetOption(command.argument('<recipe>', 'a recipe file, or the name of one that comes with dynamo'))
     .option('--name <name>', 'name of the deployment (default: that of the recipe)')
-    .option('--facts <file>', 'plan for the machine described in this JSON file');
+    .option('--facts <file>', 'plan for the machine described in this JSON file (repeatable: several hosts)', collect);
 }
 
 export function addSetOption(command: Command): Command {

@@ -4,7 +4,7 @@ import { formatPlan, prepareLaunch } from '../../../src/commands/plan-recipe.ts'
 import { listRecipes, printSchema, showRecipe, validateRecipe } from '../../../src/commands/recipe-output.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const facts = path.join(root, 'test/fixtures/facts/8xh100.json');
+const facts = [path.join(root, 'test/fixtures/facts/8xh100.json')];
 const env = { DYNAMO_HOME: '/state' };
 
 describe('prepareLaunch', () => {
@@ -40,7 +40,7 @@ describe('prepareLaunch', () => {
   it('refuses names and fact files that are none', async () => {
     const base = { recipe: 'quickstart', set: [], env, cwd: root };
     await expect(prepareLaunch({ ...base, name: '../x' })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(prepareLaunch({ ...base, facts: '/nowhere.json' })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(prepareLaunch({ ...base, facts: ['/nowhere.json'] })).rejects.toMatchObject({ code: 'USAGE' });
     await expect(prepareLaunch({ ...base, set: ['workers.decode.gpus=x'] })).rejects.toMatchObject({
       code: 'RECIPE_INVALID',
       exitStatus: 3,

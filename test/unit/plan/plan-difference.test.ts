@@ -42,18 +42,20 @@ describe('planDifference', () => {
   });
 });
 
+const listening = (...listeningPorts: number[]) => [recordedFacts('no-gpu', { listeningPorts })];
+
 describe('refuseHeldPorts', () => {
   it('names the holder of a written-down port and leaves chosen ones alone', async () => {
     const plan = await planText(TEXT);
-    expect(() => refuseHeldPorts(plan, [8100, 22], () => undefined)).not.toThrow();
-    expect(() => refuseHeldPorts(plan, [8000], () => ({ pid: 7, command: 'nginx -g daemon' }))).toThrow(
+    expect(() => refuseHeldPorts(plan, listening(8100, 22), () => undefined)).not.toThrow();
+    expect(() => refuseHeldPorts(plan, listening(8000), () => ({ pid: 7, command: 'nginx -g daemon' }))).toThrow(
       expect.objectContaining({
         code: 'PORT_IN_USE',
         message: 'port 8000 for frontend is in use',
         details: ['port 8000 for frontend: held by process 7, nginx -g daemon'],
       }),
     );
-    expect(() => refuseHeldPorts(plan, [8000], () => undefined)).toThrow(
+    expect(() => refuseHeldPorts(plan, listening(8000), () => undefined)).toThrow(
       expect.objectContaining({ details: ['port 8000 for frontend: held by a process of another user'] }),
     );
   });
