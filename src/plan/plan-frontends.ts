@@ -1,5 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
 import { bracket, isLoopback, isWildcard } from '../base/url-host.ts';
+import { DEFAULT_KV_LEASE_MS } from '../engines/vllm/kv-transfer.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { explainPort } from './explain-port.ts';
 import type { DiscoverySpec, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
@@ -78,7 +79,7 @@ function planFrontend(
         : ['--request-timeout-secs', String(frontend.requestTimeout / 1_000)]),
       ...['--body-limit-mb', String(Math.max(1, Math.round(frontend.bodyLimit / 1024 ** 2)))],
       ...['--drain-timeout-secs', String(drain.inFlightMs / 1_000)],
-      ...leaseArgs(recipe),
+      ...leaseArgs(recipe, context.workers),
       ...(frontend.seed === undefined ? [] : ['--seed', String(frontend.seed + replica)]),
     ],
     env: { ...host.env, ...frontend.env },
@@ -116,10 +117,17 @@ function routerArgs({ frontend }: Recipe, blockSize: number): string[] {
   ];
 }
 
-/** The shortest lease of its models: a frontend must not send leg 2 when it is nearly over. Engines' own is its default. */
-function leaseArgs({ models }: Recipe): string[] {
-  const leases = models.flatMap(({ kvTransfer }) => kvTransfer.lease ?? []);
-  return leases.length === 0 ? [] : ['--kv-lease-secs', String(Math.min(...leases) / 1_000)];
+/**
+ * The shortest lease of its models that hand over on a lease, vLLM's own counted for a model that names none: a frontend must not
+ * send leg 2 when it is nearly over. SGLang's and TensorRT-LLM's waits end in an error, so that frontends need not know them.
+ */
+function leaseArgs({ models }: Recipe, workers: readonly ProcessSpec[]): string[] {
+  const onLease = models.filter(({ servedModelName }) =>
+    workers.some((worker) => worker.model === servedModelName && worker.kvTransfer === 'vllm-nixl'),
+  );
+  if (onLease.every(({ kvTransfer }) => kvTransfer.lease === undefined)) return [];
+  const leases = onLease.map(({ kvTransfer }) => kvTransfer.lease ?? DEFAULT_KV_LEASE_MS);
+  return ['--kv-lease-secs', String(Math.min(...leases) / 1_000)];
 }
 
 /** The block size most workers use. Each worker also says its own in discovery. */
