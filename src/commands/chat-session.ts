@@ -18,28 +18,26 @@ export interface Conversation {
   ask(turns: readonly ChatMessage[], signal: AbortSignal): Promise<ChatAnswer>;
 }
 
-const HELP = '/clear forgets the conversation, /exit leaves; a line that ends in \\ goes on';
+const HELP = 'Ctrl-C ends an answer, or leaves; /clear forgets; a line with \\ at its end goes on';
 
 /** Runs the conversation until the user leaves. A failed question is said and forgotten; the conversation goes on. */
 export async function converse(conversation: Conversation): Promise<void> {
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ', historySize: 200 });
-  const left = new AbortController();
+  const typed = new TypedLines(lines);
   let answering: AbortController | undefined;
   lines.on('SIGINT', () => {
     if (answering) answering.abort();
     else lines.close();
   });
-  lines.on('close', () => {
-    left.abort();
-    answering?.abort();
-  });
+  lines.on('close', () => answering?.abort());
   const onTerminate = (): void => lines.close();
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, onTerminate);
-  say(`${conversation.model} at ${conversation.name}. ${HELP}. Ctrl-C cuts an answer off, and leaves at the prompt.`);
+  say(`${conversation.model} at ${conversation.name}`);
+  say(HELP);
   let turns: ChatMessage[] = [];
   try {
     for (;;) {
-      const text = await readQuestion(lines, left.signal);
+      const text = await readQuestion(typed);
       if (text === undefined || text === '/exit' || text === '/quit') break;
       if (text === '') continue;
       if (text === '/clear') turns = [];
@@ -75,30 +73,47 @@ async function ask(
 }
 
 /** One question, of several lines where a line ends in a backslash. Undefined when the user leaves. */
-async function readQuestion(lines: Interface, left: AbortSignal): Promise<string | undefined> {
+async function readQuestion(typed: TypedLines): Promise<string | undefined> {
   let text = '';
   for (;;) {
-    const line = await readLine(lines, text === '' ? '> ' : '… ', left);
+    const line = await typed.next(text === '' ? '> ' : '. ');
     if (line === undefined) return undefined;
     if (!line.endsWith('\\')) return (text + line).trim();
     text += `${line.slice(0, -1)}\n`;
   }
 }
 
-function readLine(lines: Interface, prompt: string, left: AbortSignal): Promise<string | undefined> {
-  if (left.aborted) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
-    const done = (line: string | undefined): void => {
-      left.removeEventListener('abort', leave);
-      lines.removeListener('line', done);
-      resolve(line);
-    };
-    const leave = (): void => done(undefined);
-    left.addEventListener('abort', leave, { once: true });
-    lines.once('line', done);
-    lines.setPrompt(prompt);
-    lines.prompt();
-  });
+/** Lines as they are typed, also ahead of their prompt or pasted together. */
+class TypedLines {
+  readonly #lines: Interface;
+  readonly #waiting: string[] = [];
+  #left = false;
+  #wake: () => void = () => {};
+
+  constructor(lines: Interface) {
+    this.#lines = lines;
+    lines.on('line', (line) => {
+      this.#waiting.push(line);
+      this.#wake();
+    });
+    lines.on('close', () => {
+      this.#left = true;
+      this.#wake();
+    });
+  }
+
+  /** The next line; undefined when the user leaves. */
+  async next(prompt: string): Promise<string | undefined> {
+    if (this.#left) return undefined;
+    this.#lines.setPrompt(prompt);
+    if (this.#waiting.length === 0) this.#lines.prompt();
+    while (this.#waiting.length === 0 && !this.#left) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#left ? undefined : this.#waiting.shift();
+  }
 }
 
 function say(text: string): void {

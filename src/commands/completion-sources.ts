@@ -1,5 +1,6 @@
 import { readRecord } from '../deployment/record.ts';
 import { deploymentDir, deploymentPaths, listDeploymentNames } from '../deployment/state-dir.ts';
+import { TEMPLATES } from '../init/templates.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { listBuiltInRecipes } from '../recipe/find-recipe.ts';
 import type { CompletionSources } from './complete-words.ts';
@@ -13,7 +14,7 @@ export function localSources(env: NodeJS.ProcessEnv): CompletionSources {
   return {
     recipes: () =>
       attempt(() => listBuiltInRecipes().map(({ name, description }) => ({ value: name, about: description })), []),
-    templates: () => [],
+    templates: () => TEMPLATES.map(({ name, summary }) => ({ value: name, about: summary })),
     deployments: () =>
       attempt(() => listDeploymentNames(env).map((name) => ({ value: name, about: stateOf(name, env) })), []),
     processes: (deployment) =>

@@ -26,6 +26,7 @@ export const RANK: Record<string, number> = {
   bench: 3,
   smoke: 3,
   chat: 3,
+  init: 3,
   simulate: 3,
   advise: 3,
   render: 3,

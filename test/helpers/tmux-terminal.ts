@@ -13,11 +13,16 @@ const dynamo = path.join(packageRoot, 'bin', 'dynamo');
 export class TmuxTerminal {
   readonly #server = `dynamo-test-${randomBytes(4).toString('hex')}`;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv, size: { columns: number; rows: number }) {
+  constructor(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    size: { columns: number; rows: number },
+    cwd: string = packageRoot,
+  ) {
     const command = `${[dynamo, ...args].map(quote).join(' ')}; echo "EXIT=$?"; exec sleep 600`;
     const settings = Object.entries({ LC_ALL: 'C.UTF-8', ...env }).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
     const cells = ['-x', String(size.columns), '-y', String(size.rows)];
-    this.#tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'it', ...cells, ...settings, command);
+    this.#tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'it', '-c', cwd, ...cells, ...settings, command);
     // A finished line mode must still be there to be read.
     this.#tmux('set-option', '-g', 'remain-on-exit', 'on');
   }
