@@ -14,6 +14,8 @@ export class AgentStore implements AsyncDisposable {
   readonly #root: string;
   #spec: DiscoverySpec | undefined;
   #discovery: Discovery | undefined;
+  #watched: Discovery | undefined;
+  #problem: string | null = null;
 
   /** `root`: this host's folder for the file backend. */
   constructor(deployment: string, root: string) {
@@ -43,9 +45,27 @@ export class AgentStore implements AsyncDisposable {
     await this.#open(spec, true);
   }
 
+  /** Why the store cannot be used now; null while it can. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Follows the store until its handle is closed, once for each handle; `changed` is told when it goes away and when it is back. */
+  async watch(changed: (problem: string | null) => void): Promise<void> {
+    const { discovery } = this;
+    if (this.#watched === discovery) return;
+    this.#watched = discovery;
+    for await (const event of discovery.watch({ signal: new AbortController().signal })) {
+      if (event.type !== 'store' || this.#discovery !== discovery) continue;
+      this.#problem = event.message;
+      changed(event.message);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const discovery = this.#discovery;
     this.#discovery = undefined;
+    this.#problem = null;
     await discovery?.[Symbol.asyncDispose]();
   }
 

@@ -91,7 +91,10 @@ class Agent {
     const stop = () => this.#ended.abort();
     this.#options.signal.addEventListener('abort', stop, { once: true });
     const { signal } = this.#ended;
-    if (this.#journal.state.phase !== 'idle') await this.#store.adopt(journalledDiscovery(this.#journal.state));
+    if (this.#journal.state.phase !== 'idle') {
+      await this.#store.adopt(journalledDiscovery(this.#journal.state));
+      this.#watchStore();
+    }
     const crashes = new CrashReporter(deploymentPaths(this.#options.dir).crashReports, this.#events);
     this.#gang = new Gang({
       deployment: this.#options.deployment,
@@ -222,6 +225,7 @@ class Agent {
     this.#handle(peer, 'publish', () =>
       this.#step('publish', async () => {
         await this.#store.discovery.open(); // a store of this deployment's own was not there to be opened before
+        this.#watchStore();
         await this.#gang.publish();
       }).then(() => null),
     );
@@ -287,6 +291,16 @@ class Agent {
     }
   }
 
+  /** Serving needs no store, so its absence shows only where it is told. */
+  #watchStore(): void {
+    const follow = this.#store.watch((problem) => {
+      const what = problem === null ? 'the store answers again' : `the store is away: ${problem}`;
+      this.#events.write('store', what);
+      this.#announce();
+    });
+    follow.catch((error: unknown) => this.#events.write('store', `it is watched no more: ${messageOf(error)}`));
+  }
+
   async #settle(generation: number): Promise<void> {
     const record = await this.#store.discovery.readCommit(generation);
     if (record?.planHash !== this.#journal.state.planHash) {
@@ -311,6 +325,7 @@ class Agent {
       generation,
       planHash,
       inDoubt: this.#inDoubt,
+      storeProblem: this.#store.problem,
       processes: this.#gang.snapshots(),
       pairs: this.#gang.pairs(),
     };

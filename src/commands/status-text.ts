@@ -52,6 +52,10 @@ function notes(snapshot: DeploymentSnapshot): string[] {
   for (const agent of snapshot.agents) {
     if (agent.state === 'in-doubt')
       lines.push(`The agent of ${agent.host} cannot read the commit record and keeps everything as it is.`);
+    if (agent.storeProblem)
+      lines.push(
+        `The discovery store is away for ${agent.host}: ${agent.storeProblem}. Serving goes on, nothing new is registered.`,
+      );
     if (agent.state === 'lost' && snapshot.state !== 'stopped' && snapshot.state !== 'failed')
       lines.push(`No agent answers on ${agent.host}: what runs there goes on, nothing is restarted.`);
   }

@@ -66,8 +66,13 @@ function stateOf(
 }
 
 function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnapshot {
-  if (!status) return { host, pid: null, state: 'lost' };
-  return { host, pid: status.identity.pid, state: status.inDoubt ? 'in-doubt' : 'connected' };
+  if (!status) return { host, pid: null, state: 'lost', storeProblem: null };
+  return {
+    host,
+    pid: status.identity.pid,
+    state: status.inDoubt ? 'in-doubt' : 'connected',
+    storeProblem: status.storeProblem ?? null,
+  };
 }
 
 function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {

@@ -41,6 +41,8 @@ export interface AgentSnapshot {
   pid: number | null;
   /** `in-doubt`: it cannot read the commit record and keeps everything as it is. */
   state: 'connected' | 'lost' | 'in-doubt';
+  /** Why its host cannot use the discovery store: serving goes on, nothing new is registered. Null while it can. */
+  storeProblem: string | null;
 }
 
 export type ProcessState =

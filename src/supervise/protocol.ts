@@ -85,6 +85,8 @@ export interface AgentStatus {
   generation: number;
   planHash: string;
   inDoubt: boolean;
+  /** Why the discovery store cannot be used; null while it can. */
+  storeProblem: string | null;
   processes: ProcessSnapshot[];
   pairs: PairSnapshot[];
 }

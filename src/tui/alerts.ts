@@ -21,7 +21,9 @@ export function alertsOf(snapshot: DeploymentSnapshot): Alert[] {
     if (state === 'failed') alerts.push({ text: `KV transfer ${prefill} → ${decode} failed: ${detail}`, tone: 'bad' });
   if (snapshot.unattended)
     alerts.push({ text: 'No controller runs: serving goes on, restarts too. Press a to adopt it.', tone: 'warn' });
-  for (const { host, state } of snapshot.agents) {
+  for (const { host, state, storeProblem } of snapshot.agents) {
+    if (storeProblem)
+      alerts.push({ text: `The discovery store is away for ${host}: ${storeProblem}. Serving goes on.`, tone: 'warn' });
     if (state === 'in-doubt')
       alerts.push({ text: `The agent of ${host} cannot read the commit record and keeps everything.`, tone: 'warn' });
     if (state === 'lost' && isUp && snapshot.state !== 'starting')

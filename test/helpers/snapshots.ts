@@ -42,6 +42,7 @@ export function makeStatus(
     generation: record.generation,
     planHash: record.planHash,
     inDoubt: false,
+    storeProblem: null,
     processes: record.plan.processes.map((spec, index) => ({
       name: spec.name,
       role: spec.role,

@@ -107,23 +107,39 @@ describe('a controller that is suspended before the commit', () => {
 });
 
 describe('an agent that cannot read the commit record', () => {
-  it('is in doubt: it keeps its processes and says so, and undoes once it can read that there is none', async () => {
-    const controller = await startHeldBack(500);
-    const peer = await demo.agentPeer();
-    const before = demo.supervised();
+  /** A file where the folder was; undone by the returned function. */
+  function breakStore(): () => void {
     const { discovery } = deploymentPaths(demo.dir);
     renameSync(discovery, `${discovery}.away`);
     writeFileSync(discovery, 'not a folder');
+    return () => {
+      renameSync(discovery, `${discovery}.file`);
+      renameSync(`${discovery}.away`, discovery);
+    };
+  }
+
+  it('needs none while it has published nothing: it undoes its part', async () => {
+    const controller = await startHeldBack(500);
+    breakStore();
     process.kill(controller, 'SIGKILL');
-    await waitFor(
-      'the agent to be in doubt',
-      async () => (await peer.request('observe', { protocol: PROTOCOL_VERSION })).inDoubt,
-    );
+    await demo.empty();
+    expect(demo.events('in-doubt')).toEqual([]);
+  });
+
+  it('is in doubt when all was published: it keeps its processes and says so, and undoes once it can read that there is none', async () => {
+    process.env['DYNAMO_CRASH_AT'] = 'commit:before';
+    await demo.start([trivialProcess('worker-0')], { startLeaseMs: 1_000 });
+    delete process.env['DYNAMO_CRASH_AT'];
+    const peer = await waitFor('the agent to listen', () => demo.agentPeer().catch(() => undefined));
+    const seen = () => peer.request('observe', { protocol: PROTOCOL_VERSION });
+    await waitFor('everything to be published', async () => (await seen()).phase === 'published');
+    const before = demo.supervised();
+    const mend = breakStore();
+    await waitFor('the agent to be in doubt', async () => (await seen()).inDoubt);
     expect(demo.events('in-doubt')).toHaveLength(1);
     expect(before.every((pid) => demo.supervised().includes(pid))).toBe(true);
     peer.close();
-    renameSync(discovery, `${discovery}.file`);
-    renameSync(`${discovery}.away`, discovery);
+    mend();
     await demo.empty();
   });
 });

@@ -88,12 +88,16 @@ describe('renderStatus', () => {
   });
 
   it('says what a lost agent and one in doubt mean, but not of a deployment that is down', () => {
-    const lost = { host: 'local', pid: null, state: 'lost' as const };
+    const lost = { host: 'local', pid: null, state: 'lost' as const, storeProblem: null };
     expect(renderStatus(makeSnapshot({}, { agents: [lost] }))).toContain('No agent answers on local');
     expect(renderStatus(makeSnapshot({}, { agents: [{ ...lost, state: 'in-doubt' }] }))).toContain(
       'cannot read the commit record',
     );
     expect(renderStatus(makeSnapshot({}, { agents: [lost], state: 'stopped' }))).not.toContain('No agent');
+    const away = { ...lost, state: 'connected' as const, storeProblem: 'etcd at x cannot be used: connection refused' };
+    expect(renderStatus(makeSnapshot({}, { agents: [away] }))).toContain(
+      'The discovery store is away for local: etcd at x cannot be used: connection refused. Serving goes on',
+    );
   });
 
   it('ends with the error and its hint when the start failed', () => {

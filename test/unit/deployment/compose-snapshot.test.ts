@@ -65,7 +65,7 @@ describe('composeSnapshot', () => {
 
   it('says which agent is in doubt', () => {
     const agents = new Map([['local', makeStatus(record, {}, { inDoubt: true })]]);
-    expect(compose({ agents }).agents).toEqual([{ host: 'local', pid: 99, state: 'in-doubt' }]);
+    expect(compose({ agents }).agents).toEqual([{ host: 'local', pid: 99, state: 'in-doubt', storeProblem: null }]);
   });
 
   it('lists a process the agent has not heard of yet as pending', () => {

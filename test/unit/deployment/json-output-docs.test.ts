@@ -86,6 +86,7 @@ const snapshot = composeSnapshot({
         generation: 1,
         planHash: '',
         inDoubt: false,
+        storeProblem: null,
         processes: [known],
         pairs: [],
       },
