@@ -79,9 +79,13 @@ export function loadCheckedRecipe(
   return loadRecipe(recipe, { ...options, set: options.set ?? [], check: (loaded) => checkEngines(loaded).problems });
 }
 
-/** What `dynamo plan` and `dynamo serve --dry-run` print. */
-export function formatPlan({ loaded, plan, recipeHash }: PreparedLaunch, json: boolean): string {
-  if (!json) return renderPlan(plan);
+/** What `dynamo plan` and `dynamo serve --dry-run` print, as wide as the terminal within reason. */
+export function formatPlan(
+  { loaded, plan, recipeHash }: PreparedLaunch,
+  json: boolean,
+  terminal: { isTTY?: boolean; columns?: number } = {},
+): string {
+  if (!json) return renderPlan(plan, terminal.isTTY ? Math.min(120, Math.max(60, terminal.columns ?? 80)) : 80);
   const { file: recipe, sources } = loaded;
   const shown = { schemaVersion: 1, recipe, sources, recipeHash, planHash: planHash(plan), plan: maskPlan(plan) };
   return `${JSON.stringify(shown, null, 2)}\n`;

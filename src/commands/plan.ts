@@ -15,7 +15,7 @@ export const planCommand: CommandEntry = {
       .action(async (recipe: string, flags: RecipeFlags & { json?: boolean }) => {
         const { prepareLaunch, formatPlan } = await import('./plan-recipe.ts');
         const prepared = await prepareLaunch({ recipe, ...flags, env: process.env, cwd: process.cwd() });
-        process.stdout.write(formatPlan(prepared, flags.json === true));
+        process.stdout.write(formatPlan(prepared, flags.json === true, process.stdout));
       });
   },
 };

@@ -35,7 +35,7 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
   for (let tries = 1; ; tries += 1) {
     const prepared = await prepareLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd() });
     if (flags.dryRun) {
-      process.stdout.write(formatPlan(prepared, flags.json === true));
+      process.stdout.write(formatPlan(prepared, flags.json === true, process.stdout));
       return;
     }
     const session = new ServeSession(prepared, flags, began);

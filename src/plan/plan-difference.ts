@@ -1,5 +1,6 @@
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { maskEnvValue } from './secrets.ts';
+import { membersOf } from './worker-group.ts';
 
 /**
  * What changed from one plan to another, a line each, for people. Ports that dynamo chose itself do not count, since each
@@ -15,8 +16,8 @@ export function planDifference(planBefore: LaunchPlan, planAfter: LaunchPlan): s
   say('models', before.models, after.models);
   say('discovery', before.discovery, after.discovery);
   say('startLeaseMs', before.startLeaseMs, after.startLeaseMs);
-  const old = new Map(before.processes.map((spec) => [spec.name, spec]));
-  for (const spec of after.processes) {
+  const old = new Map(withGroupPorts(before.processes).map((spec) => [spec.name, spec]));
+  for (const spec of withGroupPorts(after.processes)) {
     const match = old.get(spec.name);
     old.delete(spec.name);
     if (match) compareProcesses(match, spec, say);
@@ -38,8 +39,17 @@ function withoutChosenEndpoints(plan: LaunchPlan): LaunchPlan {
   return { ...plan, processes, discovery: { ...discovery, endpoints: [] } };
 }
 
+/** A follower's words name ports of its leader too. */
+function withGroupPorts(processes: readonly ProcessSpec[]): ProcessSpec[] {
+  return processes.map((spec) => {
+    if (!spec.group) return spec;
+    const [leader] = membersOf(spec, processes);
+    return { ...spec, ports: { ...leader?.ports, ...spec.ports } };
+  });
+}
+
 function compareProcesses(a: ProcessSpec, b: ProcessSpec, say: (what: string, a: unknown, b: unknown) => void): void {
-  for (const key of ['role', 'host', 'model', 'engine', 'cwd', 'gpus', 'readiness', 'liveness'] as const)
+  for (const key of ['role', 'host', 'group', 'model', 'engine', 'cwd', 'gpus', 'readiness', 'liveness'] as const)
     say(`${a.name} ${key}`, a[key], b[key]);
   for (const key of ['startTimeoutMs', 'restart', 'drain', 'kvTransfer', 'kvBlockSize'] as const)
     say(`${a.name} ${key}`, a[key], b[key]);
@@ -87,10 +97,11 @@ function neutralEnv(spec: ProcessSpec): Record<string, string> {
   );
 }
 
-/** A word that is one of the process's ports becomes the port's purpose. */
+/** A word that is one of the process's ports, alone or after an address, becomes the port's purpose. */
 function neutral(spec: ProcessSpec, word: string): string {
-  const purpose = Object.keys(spec.ports).find((key) => String(spec.ports[key]) === word);
-  return purpose === undefined ? word : `<${purpose} port>`;
+  const [host, port] = /^(.*:)(\d+)$/.exec(word)?.slice(1) ?? ['', word];
+  const purpose = Object.keys(spec.ports).find((key) => String(spec.ports[key]) === port);
+  return purpose === undefined ? word : `${host}<${purpose} port>`;
 }
 
 function show(value: unknown): string {

@@ -20,7 +20,14 @@ interface PortPlan {
 export function planWorker(draft: WorkerDraft, place: WorkerPlace, peers: readonly Member[]): ProcessSpec[] {
   const wishes = draft.engine.ports(draft.settings);
   const ports = assignPorts(draft, place, wishes);
-  return place.members.map((member, rank) => planMember(draft, place, { member, rank, peers, wishes, ports }));
+  const specs = place.members.map((member, rank) => planMember(draft, place, { member, rank, peers, wishes, ports }));
+  // What holds for the leader holds for the followers; theirs say what is their own.
+  const [leader, ...followers] = specs;
+  const known = new Set(leader!.reasons);
+  return [
+    leader!,
+    ...followers.map((spec) => ({ ...spec, reasons: spec.reasons.filter((reason) => !known.has(reason)) })),
+  ];
 }
 
 function planMember(
@@ -95,7 +102,7 @@ function explain(
   const common = [...(fromHost.length === 0 ? [] : [`${fromHost.join(', ')} from the hosts file`]), ...launch.reasons];
   const gpus = member.gpus.length > 0 ? member.reason : explainNoGpu(engine, group.gpus);
   if (rank > 0)
-    return [`rank ${rank} of ${worker}, on ${host.name}: starts, ends and restarts with it`, gpus, ...common];
+    return [`rank ${rank} of ${worker}, on ${host.name}: starts, ends and restarts with it`, `has ${gpus}`, ...common];
   const where = engine.capabilities.external
     ? `somebody else runs it: the agent on ${host.name} looks at it and publishes it`
     : place.reason;

@@ -4,10 +4,12 @@ import type { Check, LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { describeDiscovery } from './plan-discovery.ts';
 import { maskEnvValue } from './secrets.ts';
 
+/** Where nobody says how wide the screen is. */
 const WIDTH = 80;
 
-/** A plan for people, 80 columns wide where words allow: what starts in which order, with what, and why. Secrets are masked. */
-export function renderPlan(plan: LaunchPlan): string {
+/** A plan for people, so wide where words allow: what starts in which order, with what, and why. Secrets are masked. */
+export function renderPlan(plan: LaunchPlan, width = WIDTH): string {
+  const wrap: Wrap = (text, first, rest) => wrapWords(text, first, rest, width);
   const lines = [
     `deployment  ${plan.deployment}`,
     `models      ${plan.models.join(', ')}`,
@@ -18,9 +20,10 @@ export function renderPlan(plan: LaunchPlan): string {
       ' '.repeat(12),
     ),
     '',
-    ...renderOrder(plan),
+    ...renderHosts(plan, wrap),
+    ...renderOrder(plan, wrap),
   ];
-  for (const spec of plan.processes) lines.push('', ...renderProcess(spec));
+  for (const spec of plan.processes) lines.push('', ...renderProcess(spec, wrap));
   if (plan.warnings.length > 0) {
     lines.push('', 'warnings');
     for (const warning of plan.warnings) lines.push(...wrap(warning, '  - ', '    '));
@@ -28,7 +31,26 @@ export function renderPlan(plan: LaunchPlan): string {
   return `${lines.join('\n')}\n`;
 }
 
-function renderOrder(plan: LaunchPlan): string[] {
+type Wrap = (text: string, first: string, rest: string) => string[];
+
+/** Who is on which of several hosts. */
+function renderHosts(plan: LaunchPlan, wrap: Wrap): string[] {
+  if (plan.hosts.length < 2) return [];
+  const width = Math.max(...plan.hosts.map((host) => host.length));
+  const lines = plan.hosts.flatMap((host) => {
+    const here = plan.processes.filter((spec) => spec.host === host);
+    const gpus = new Set(here.flatMap((spec) => spec.gpus)).size;
+    const count = gpus === 0 ? '' : `; ${gpus} GPU${gpus === 1 ? '' : 's'}`;
+    return wrap(
+      `${here.map(({ name }) => name).join(', ')}${count}`,
+      `  ${host.padEnd(width)}  `,
+      ' '.repeat(width + 4),
+    );
+  });
+  return ['hosts', ...lines, ''];
+}
+
+function renderOrder(plan: LaunchPlan, wrap: Wrap): string[] {
   const lines = ['order'];
   plan.stages.forEach((names, index) => {
     const after = index === 0 ? '' : ` once stage ${index} is ready`;
@@ -42,9 +64,9 @@ function renderOrder(plan: LaunchPlan): string[] {
   return lines;
 }
 
-function renderProcess(spec: ProcessSpec): string[] {
+function renderProcess(spec: ProcessSpec, wrap: Wrap): string[] {
   const engine = spec.engine === null ? '' : `, ${spec.engine}`;
-  const lines = [`${spec.name}  (${spec.role}${engine})`];
+  const lines = [`${spec.name}  (${spec.role}${engine}${describeGroup(spec)})`];
   const put = (label: string, text: string): void => {
     lines.push(...wrap(text, `  ${label.padEnd(8)}`, ' '.repeat(10)));
   };
@@ -57,9 +79,20 @@ function renderProcess(spec: ProcessSpec): string[] {
   else put('argv', maskArgv(spec.argv).map(quote).join(' '));
   for (const [name, value] of Object.entries(spec.env)) put('env', `${name}=${maskEnvValue(name, value)}`);
   for (const { name, content } of spec.files ?? []) put('file', `${name}: ${content.replaceAll(/\s+/g, ' ').trim()}`);
-  put('ready', `${spec.readiness.map(describeCheck).join(', ')}; at most ${formatDuration(spec.startTimeoutMs)}`);
+  put('ready', describeReadiness(spec));
   for (const reason of spec.reasons) put('why', reason);
   return lines;
+}
+
+function describeGroup({ group }: ProcessSpec): string {
+  if (!group) return '';
+  return group.leader ? `, leads ${group.size} hosts` : `, rank ${group.rank} of ${group.name}`;
+}
+
+function describeReadiness(spec: ProcessSpec): string {
+  const atMost = `at most ${formatDuration(spec.startTimeoutMs)}`;
+  if (spec.readiness.length > 0) return `${spec.readiness.map(describeCheck).join(', ')}; ${atMost}`;
+  return spec.group ? `with ${spec.group.name}, whose checks are those of the whole worker` : `once it runs; ${atMost}`;
 }
 
 function describePort(spec: ProcessSpec, purpose: string, port: number): string {
@@ -106,12 +139,12 @@ function quote(word: string): string {
   return /^[A-Za-z0-9_@%+=:,./<>-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-function wrap(text: string, first: string, rest: string): string[] {
+function wrapWords(text: string, first: string, rest: string, width: number): string[] {
   const lines: string[] = [];
   let line = first;
   let empty = true;
   for (const word of text.split(' ')) {
-    if (!empty && line.length + 1 + word.length > WIDTH) {
+    if (!empty && line.length + 1 + word.length > width) {
       lines.push(line);
       line = rest;
       empty = true;

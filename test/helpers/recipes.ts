@@ -42,17 +42,32 @@ export function recordedFacts(name: string, change: Partial<HostFacts> = {}): Ho
   return { ...hostFactsSchema.parse(JSON.parse(readFileSync(file, 'utf8'))), ...change };
 }
 
+/** Facts of the hosts that a recipe which comes with dynamo is recorded on: one with 8 H100 unless it needs more. */
+export function hostsOf(recipe: string): HostFacts[] {
+  return (HOSTS[recipe] ?? ['8xh100']).map((name) => recordedFacts(name));
+}
+
+const TWO = ['h100-1', 'h100-2'];
+const FOUR = [...TWO, 'h100-3', 'h100-4'];
+const HOSTS: Readonly<Record<string, string[]>> = {
+  'llama-3.3-70b-fp8-2hosts': TWO,
+  'qwen3-32b-6p2d': TWO,
+  'deepseek-r1-sglang-4hosts': FOUR,
+  'deepseek-r1-vllm-wide-ep': FOUR,
+  'llama-3.3-70b-fp8-h100-h200': ['h100-1', 'h200-1'],
+};
+
 /** A plan with every path fixed, so that it is the same everywhere. */
 export async function planText(
   given: string | LoadCase,
-  facts: HostFacts = recordedFacts('no-gpu'),
+  facts: HostFacts | readonly HostFacts[] = recordedFacts('no-gpu'),
   change: Partial<PlanInput> = {},
 ): Promise<LaunchPlan> {
   const { recipe } = await loadText(given);
   return planLaunch({
     recipe,
     deployment: recipe.name,
-    facts: [facts],
+    facts: [facts].flat(),
     selfCommand: ['dynamo'],
     discoveryRoot: `/state/${recipe.name}/discovery`,
     ...change,

@@ -5,18 +5,18 @@ import { planHash, recipeHash } from '../../../src/plan/plan-hash.ts';
 import { planLaunch } from '../../../src/plan/plan-launch.ts';
 import { maskPlan, renderPlan } from '../../../src/plan/render-plan.ts';
 import { loadRecipe } from '../../../src/recipe/load-recipe.ts';
-import { loadText, planText, recordedFacts } from '../../helpers/recipes.ts';
+import { hostsOf, loadText, planText, recordedFacts } from '../../helpers/recipes.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const golden = (name: string) => path.join(root, 'test/fixtures/golden', name);
 const recipes = readdirSync(path.join(root, 'recipes')).map((file) => path.basename(file, '.yaml'));
 
-async function planBuiltIn(name: string, facts = recordedFacts('8xh100')) {
+async function planBuiltIn(name: string, facts = hostsOf(name)) {
   const { recipe } = await loadRecipe(name, { set: [], env: {}, cwd: root });
   return planLaunch({
     recipe,
     deployment: recipe.name,
-    facts: [facts],
+    facts,
     selfCommand: ['dynamo'],
     discoveryRoot: `/state/${recipe.name}/discovery`,
   });
@@ -28,13 +28,14 @@ describe('every recipe that comes with dynamo', () => {
     expect(recipe.name).toBe(name);
     expect(recipe.description).toBeTruthy();
     const plan = await planBuiltIn(name);
-    // What a recipe warns of stands in its recorded plan.
-    expect(plan.warnings.length > 0).toBe(name === 'gpt-oss-120b-1p1d');
+    // What a recipe warns of stands in its recorded plan. Over several hosts the frontend cannot stay on the loopback.
+    const unusual = plan.warnings.filter((text) => plan.hosts.length === 1 || !/without access control/.test(text));
+    expect(unusual.length > 0).toBe(name === 'gpt-oss-120b-1p1d');
     await expect(renderPlan(plan)).toMatchFileSnapshot(golden(`plan-${name}.txt`));
   });
 
   it('has a plan whose JSON is recorded too', async () => {
-    const plan = await planBuiltIn('quickstart', recordedFacts('no-gpu'));
+    const plan = await planBuiltIn('quickstart', [recordedFacts('no-gpu')]);
     await expect(`${JSON.stringify(maskPlan(plan), null, 2)}\n`).toMatchFileSnapshot(golden('plan-quickstart.json'));
   });
 });
