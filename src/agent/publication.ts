@@ -2,6 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { Discovery, Instance, InstanceRecord, Lease } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { isFollower } from '../plan/worker-group.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import { bootstrapOf } from '../supervise/pair-proof/pair-end.ts';
 import { fetchText } from '../supervise/probes.ts';
@@ -22,9 +23,12 @@ export class Publication {
     this.#signal = signal;
   }
 
-  /** `signal` ends with the incarnation: one that is over by the time it is registered is withdrawn again. */
+  /**
+   * `signal` ends with the incarnation: one that is over by the time it is registered is withdrawn again. A follower serves nobody:
+   * there is nothing to say of it.
+   */
   async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
-    if (this.#leases.get(spec.name)?.generation === generation) return;
+    if (isFollower(spec) || this.#leases.get(spec.name)?.generation === generation) return;
     const bootstrap = bootstrapOf(spec);
     const instance: Instance = {
       deployment: this.#deployment,
@@ -37,6 +41,7 @@ export class Publication {
       url: spec.url,
       kvTransfer: spec.kvTransfer,
       ...(bootstrap === null ? {} : { bootstrap }),
+      ...(spec.hybridKv === undefined ? {} : { hybridKv: spec.hybridKv }),
       ...(await readInstanceFacts(spec, signal)),
     };
     const lease = await this.#store.discovery.register(instance, { signal: this.#signal });

@@ -8,22 +8,34 @@ export interface Islands {
   joined(gpu: GpuFacts): string;
 }
 
-/** Which GPUs of a host are near each other, as far as its facts tell: by NVLink, then by NUMA node. The nearest first. */
+/**
+ * Which GPUs of a host are near each other, as far as its facts tell, the nearest first: joined by NVLink and on one NUMA node,
+ * joined by NVLink, on one NUMA node. Empty when all are alike.
+ */
 export function islandsOf({ gpus, nvlink }: HostFacts): Islands[] {
-  const islands: Islands[] = [];
-  if (nvlink?.some((row) => row.some((links) => links > 0))) {
-    const roots = componentsOf(nvlink);
-    islands.push({
-      of: (gpu) => `NVLink ${roots[gpus.indexOf(gpu)] ?? 'none'}`,
-      joined: () => 'joined by NVLink',
-    });
-  }
-  if (new Set(gpus.map(({ numaNode }) => numaNode ?? null)).size > 1)
-    islands.push({
-      of: ({ numaNode }) => `NUMA ${numaNode ?? 'unknown'}`,
-      joined: ({ numaNode }) => (numaNode === null || numaNode === undefined ? '' : `on NUMA node ${numaNode}`),
-    });
-  return islands;
+  const links = nvlink?.some((row) => row.some((count) => count > 0)) ? byNvlink(gpus, nvlink) : undefined;
+  const nodes = new Set(gpus.map(({ numaNode }) => numaNode ?? null)).size > 1 ? BY_NUMA : undefined;
+  const both: Islands[] =
+    links && nodes
+      ? [
+          {
+            of: (gpu) => `${links.of(gpu)}, ${nodes.of(gpu)}`,
+            joined: (gpu) => `${links.joined(gpu)}, ${nodes.joined(gpu)}`,
+          },
+        ]
+      : [];
+  return [...both, ...(links ? [links] : []), ...(nodes ? [nodes] : [])];
+}
+
+const BY_NUMA: Islands = {
+  of: ({ numaNode }) => String(numaNode ?? 'unknown'),
+  joined: ({ numaNode }) =>
+    `on ${numaNode === null || numaNode === undefined ? 'an unknown NUMA node' : `NUMA node ${numaNode}`}`,
+};
+
+function byNvlink(gpus: readonly GpuFacts[], links: readonly (readonly number[])[]): Islands {
+  const roots = componentsOf(links);
+  return { of: (gpu) => String(roots[gpus.indexOf(gpu)] ?? 'none'), joined: () => 'joined by NVLink' };
 }
 
 /** For each GPU the lowest position that it reaches over NVLinks, its own or those of others. */
