@@ -26,3 +26,25 @@ export function aborted(signal: AbortSignal): Promise<void> {
 export function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal {
   return AbortSignal.any(signals.filter((signal) => signal !== undefined));
 }
+
+/** The promise's outcome, or a rejection with the signal's reason as soon as it aborts; what arrives later goes to `discard`. */
+export async function raceAbort<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  discard: (late: T) => void = () => {},
+): Promise<T> {
+  const over = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => {
+      promise.then(discard, () => {});
+      reject(signal.reason);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([aborted, promise]);
+  } finally {
+    over.abort();
+  }
+}

@@ -27,7 +27,6 @@ export class TestHost {
   readonly user: string = os.userInfo().username;
   readonly #dir: string;
   readonly #wires: TestSwitch;
-  readonly #number: number;
   #options: TestHostOptions = {};
   #child: ChildProcess | undefined;
   #init = 0;
@@ -37,7 +36,6 @@ export class TestHost {
     this.name = name;
     this.#dir = dir;
     this.#wires = wires;
-    this.#number = number;
     this.address = `${wires.net}.${number}`;
     this.address6 = `${wires.net6}${number}`;
   }
@@ -136,6 +134,7 @@ export class TestHost {
     return execFileSync('nsenter', ['-t', String(this.#init), '-a', '/bin/sh', '-c', script], {
       input,
       encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: `/run/bin:${process.env['PATH']}:/usr/sbin`, HOME: os.userInfo().homedir },
     });
