@@ -7,11 +7,11 @@ import { type StartOutcome, startDeployment, stopDeployment } from '../deploymen
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import { refuseHeldPorts } from '../plan/held-ports.ts';
-import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
 import type { OpenScreen } from '../tui/open-screen.tsx';
 import { loadScreen } from './load-screen.ts';
+import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
 import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { ServeFlags } from './serve.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
@@ -20,8 +20,6 @@ import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
 /** Between looks for a controller, while none runs. */
 const LOOK_MS = 500;
-/** Ports chosen by dynamo that were taken between plan and start: plan anew this often. */
-const PORT_RETRIES = 3;
 
 /** `dynamo serve`: plans, makes sure a controller attends the deployment, shows what it does, and stops it on the first signal. */
 export async function runServe(recipe: string, flags: ServeFlags): Promise<void> {
@@ -45,16 +43,9 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
     } catch (error) {
       if (!isLostPort(error, prepared.plan) || tries > PORT_RETRIES) throw error;
       session.say('a port was taken between plan and start; planning with others');
-      takenPorts.push(...prepared.plan.processes.flatMap((spec) => Object.values(spec.ports)));
+      takenPorts.push(...portsOf(prepared.plan));
     }
   }
-}
-
-/** Only ports that dynamo chose may be chosen anew. */
-function isLostPort(error: unknown, plan: LaunchPlan): boolean {
-  if (!(error instanceof DynamoError) || error.code !== 'PORT_IN_USE') return false;
-  const fixed = plan.processes.flatMap((spec) => spec.fixedPorts.map((purpose) => String(spec.ports[purpose])));
-  return !fixed.some((port) => new RegExp(`\\b${port}\\b`).test(error.message));
 }
 
 class ServeSession {
@@ -87,6 +78,9 @@ class ServeSession {
     });
     if (outcome.how !== 'started')
       this.say(`${plan.deployment} runs already: ${outcome.how} (controller pid ${outcome.hello.pid})`);
+    const { scaled } = outcome.hello.snapshot;
+    if (scaled.length > 0)
+      this.say(`scaled since: ${scaled.map(({ group, from, to }) => `${group} ${from} → ${to}`).join(', ')}`);
     const signals = new SignalCount();
     signals.onSignal = () => this.#wake();
     try {
