@@ -1,5 +1,6 @@
 import { createDiscovery } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
+import { SharedFolder } from '../discovery/shared-folder.ts';
 import type { DiscoverySpec } from '../plan/launch-plan.ts';
 import { discoveryBackend } from '../plan/plan-discovery.ts';
 
@@ -43,6 +44,12 @@ export class AgentStore implements AsyncDisposable {
   /** For what an earlier agent left. Does not look at the store. */
   async adopt(spec: DiscoverySpec): Promise<void> {
     await this.#open(spec, true);
+  }
+
+  /** The folder of the file backend, to prove that other hosts see it too; undefined with another backend. */
+  get sharedFolder(): SharedFolder | undefined {
+    if (this.#spec?.backend !== 'file') return undefined;
+    return new SharedFolder(this.#spec.root ?? this.#root, this.#deployment);
   }
 
   /** Why the store cannot be used now; null while it can. */

@@ -23,6 +23,7 @@ import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { StartLease } from './start-lease.ts';
+import { handleSharing } from './store-handlers.ts';
 
 type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
 
@@ -218,6 +219,12 @@ class Agent {
         await this.#gang.reserve(params);
       }).then(() => null),
     );
+    handleSharing({
+      store: this.#store,
+      host: this.#options.host,
+      signal: this.#ended.signal,
+      handle: (method, handler) => this.#handle(peer, method, handler),
+    });
     this.#handle(peer, 'prepare', () => this.#step('prepare', () => this.#gang.prepare()).then(() => null));
     this.#handle(peer, 'launch', ({ names }) => this.#step('launch', () => this.#gang.launch(names)).then(() => null));
     this.#handle(peer, 'ready', ({ names }) => this.#step('ready', () => this.#gang.ready(names)).then(() => null));

@@ -32,6 +32,10 @@ export const ERRORS = {
     exit: 4,
     hint: 'Another command is working on this deployment; try again, or use another --name.',
   },
+  DISCOVERY_NOT_SHARED: {
+    exit: 4,
+    hint: 'Set `discovery.backend: etcd` (with `managed: true` dynamo runs it), or `discovery.root` to a folder that all hosts share.',
+  },
   DISK_FULL: { exit: 4, hint: 'Free some space, or set DYNAMO_HOME to a folder on another disk.' },
   GPU_UNAVAILABLE: { exit: 4, hint: 'Lower `gpus` or `replicas`, or plan for another machine with --facts file.json.' },
   HOST_UNREACHABLE: { exit: 4, hint: 'Check the name and the network, then try again.' },

@@ -189,6 +189,7 @@ class Controller {
         epoch: this.#epoch,
         links: this.#links.all,
         discovery,
+        discoveryRoot: this.#paths.discovery,
         signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]),
         onEvent: (type, message) => this.#events.write(type, message),
         onCommitted: () => this.#record.setPhase('committed'),

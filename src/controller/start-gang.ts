@@ -5,6 +5,7 @@ import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
+import { proveSharedFolder } from './prove-shared-folder.ts';
 
 /** An agent may die this often during one start before the start is given up. */
 const AGENT_LOSSES = 3;
@@ -16,6 +17,8 @@ export interface StartGangOptions {
   epoch: number;
   links: readonly AgentLink[];
   discovery: Discovery;
+  /** Folder of the file backend on this machine. */
+  discoveryRoot: string;
   signal: AbortSignal;
   onEvent(type: string, message: string): void;
   /** The commit point has been passed. */
@@ -55,11 +58,12 @@ async function runSteps(options: StartGangOptions): Promise<void> {
   const { discovery } = plan;
   const ownStore = (discovery.backend === 'etcd' && discovery.managed?.members) || [];
 
-  await step('reserve', () =>
-    all(links, (link) =>
+  await step('reserve', async () => {
+    await all(links, (link) =>
       link.request('reserve', { generation, planHash, startLeaseMs, discovery, processes: onHost(link.host) }),
-    ),
-  );
+    );
+    await proveSharedFolder(plan, links, options.discoveryRoot);
+  });
   await step('prepare', () => all(links, (link) => link.request('prepare', { generation })));
   for (const stage of plan.stages) {
     signal.throwIfAborted();

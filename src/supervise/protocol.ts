@@ -36,6 +36,10 @@ export type AgentMethods = {
   /** Any call renews the start lease; this one does nothing else. */
   renew: { params: Record<string, never>; result: null };
   reserve: { params: ReserveParams; result: null };
+  /** Several hosts without etcd: writes a nonce to the discovery folder of this host. */
+  showNonce: { params: { nonce: string }; result: null };
+  /** Those, by who wrote them, that this host does not see in its discovery folder. */
+  unseenNonces: { params: { nonces: Record<string, string> }; result: { unseen: string[] } };
   prepare: { params: { generation: number }; result: null };
   launch: { params: { names: string[] }; result: null };
   /** Resolves when all are ready; rejects with the first that cannot be. */
@@ -119,6 +123,8 @@ export interface ProvePair {
   dialect: KvTransferDialect;
   /** Where the decode worker meets the prefill worker, in dialects that have such a place. */
   bootstrap: { host: string; port: number } | null;
+  /** Words of the proof's prompt. Default: three blocks. */
+  promptWords?: number;
 }
 
 /** Requests a controller answers to clients. */
