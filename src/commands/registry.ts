@@ -8,6 +8,7 @@ import { controllerCommand } from './controller.ts';
 import { drainCommand } from './drain.ts';
 import { envCommand } from './env.ts';
 import { frontendCommand } from './frontend.ts';
+import { hostsCommand } from './hosts.ts';
 import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
 import { lsCommand } from './ls.ts';
@@ -39,6 +40,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   smokeCommand,
   benchCommand,
   planCommand,
+  hostsCommand,
   recipeCommand,
   initCommand,
   envCommand,
