@@ -38,10 +38,13 @@ export const LLAMACPP_RESERVED_ENV: Readonly<Record<string, string>> = {
 export const LLAMACPP_PHASES: readonly PhaseSignature[] = [
   { pattern: /warming up the model|server is listening|model loaded/i, phase: 'warm-up' },
   { pattern: /graph_reserve|compute buffer size/i, phase: 'capture' },
-  { pattern: /llama_kv_cache|KV buffer size|initializing slots|llama_context:/i, phase: 'memory' },
+  {
+    pattern: /llama_kv_cache|KV buffer size|initializing slots|llama_context:|initializing, n_slots|threadpool init/i,
+    phase: 'memory',
+  },
   { pattern: /load_tensors|llama_model_loader|loading model|print_info:/i, phase: 'weights' },
   { pattern: /downloading|common_download|curl_perform_with_retry/i, phase: 'download' },
-  { pattern: /build(_info)?: ?\d+|system_info:/i, phase: 'import' },
+  { pattern: /build(_info)?: ?\d+|system_info:|llama_server: initializing/i, phase: 'import' },
 ];
 
 export const LLAMACPP_METRICS: EngineMetrics = {

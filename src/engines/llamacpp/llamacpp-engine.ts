@@ -13,7 +13,7 @@ import {
 
 /**
  * Unmodified `llama-server`: aggregated workers on CPUs or GPUs. Its slots are its batch; it publishes no KV events and hands
- * no KV cache over. Written from the sources of August 2026.
+ * no KV cache over. Written from the sources of August 2026; run with 0.7.0 (build 11669) on a CPU.
  */
 export const llamacppEngine: Engine = {
   name: 'llamacpp',

@@ -65,5 +65,16 @@ describe('llamacpp', () => {
     ];
     const phases = lines.map((line) => startPhase(llamacppEngine.phases, [line]));
     expect(phases).toEqual(['import', 'weights', 'memory', 'warm-up']);
+    // What 0.7.0 (build 11669) printed on a CPU.
+    const printed = [
+      '0.00.099.082 I srv  llama_server: initializing ...',
+      "0.00.108.595 I srv    load_model: loading model '/models/tiny.gguf'",
+      '0.00.138.995 I cmn          init: llama threadpool init, n_threads = 1',
+      "0.00.148.526 I srv    load_model: initializing, n_slots = 2, n_ctx_slot = 4096, kv_unified = 'false'",
+      '0.00.157.391 I srv  llama_server: model loaded',
+    ];
+    expect(printed.map((line) => startPhase(llamacppEngine.phases, [line]))).toEqual([
+      ...['import', 'weights', 'memory', 'memory', 'warm-up'],
+    ]);
   });
 });
