@@ -1,11 +1,13 @@
 import { DynamoError, ERRORS } from '../base/errors.ts';
+import { showsUtf8 } from '../base/locale.ts';
 import { writeArtifacts } from './artifacts.ts';
 import { applyAliases, type BenchFlags, readBenchOptions } from './bench-options.ts';
 import type { BenchReport } from './bench-report.ts';
+import { ASCII_SIGNS, benchCharts, UTF8_SIGNS } from './charts.ts';
 import { openProgress } from './progress.ts';
 import { reportToJson } from './report-json.ts';
 import { reportToText } from './report-table.ts';
-import { runBench } from './run-bench.ts';
+import { type BenchOutcome, runBench } from './run-bench.ts';
 
 const DEFAULT_COLUMNS = 100;
 
@@ -13,9 +15,8 @@ const DEFAULT_COLUMNS = 100;
  * `dynamo bench`: runs, prints the report, sets the exit status. The first SIGINT or SIGTERM ends the run and reports what there is;
  * the second ends the process.
  */
-export async function benchAction(target: string, flags: BenchFlags): Promise<void> {
+export async function benchAction(url: string, flags: BenchFlags): Promise<void> {
   const options = readBenchOptions(applyAliases(flags));
-  const url = await resolveUrl(target);
   const stop = new AbortController();
   const signals = ['SIGINT', 'SIGTERM'] as const;
   const onSignal = (): void => {
@@ -23,14 +24,18 @@ export async function benchAction(target: string, flags: BenchFlags): Promise<vo
     for (const name of signals) process.off(name, onSignal);
   };
   for (const name of signals) process.on(name, onSignal);
-  const progress = await openProgress(process.stderr);
+  const progress = await openProgress(process.stderr, process.env);
   try {
     const command = describeCommand(process.argv.slice(2));
     const outcome = await runBench({ url, options, command, signal: stop.signal, onProgress: progress.update });
     progress.stop();
     const { report } = outcome;
     if (flags.json) process.stdout.write(`${JSON.stringify(reportToJson(report), null, 2)}\n`);
-    else process.stdout.write(reportToText(report, process.stdout.columns ?? DEFAULT_COLUMNS));
+    else {
+      const columns = process.stdout.columns ?? DEFAULT_COLUMNS;
+      process.stdout.write(reportToText(report, columns));
+      if (flags.chart !== false) printCharts(outcome, columns);
+    }
     if (options.artifactDir !== undefined) {
       const files = writeArtifacts(options.artifactDir, report, outcome.records);
       for (const file of files) process.stderr.write(`wrote ${file}\n`);
@@ -42,11 +47,10 @@ export async function benchAction(target: string, flags: BenchFlags): Promise<vo
   }
 }
 
-/** A URL stands for itself, anything else names a deployment on this machine. Throws `NO_DEPLOYMENT`. */
-async function resolveUrl(target: string): Promise<string> {
-  if (/^https?:\/\//i.test(target)) return target;
-  const { findEndpoint } = await import('../deployment/local-view.ts');
-  return findEndpoint(target);
+function printCharts({ records, report }: BenchOutcome, columns: number): void {
+  const signs = showsUtf8(process.env, process.platform) ? UTF8_SIGNS : ASCII_SIGNS;
+  const charts = benchCharts(records, report.options.streaming, columns, signs);
+  if (charts !== '') process.stdout.write(`\n${charts}\n`);
 }
 
 /**

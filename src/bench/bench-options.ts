@@ -38,6 +38,8 @@ export interface BenchFlags {
   failedRequestThreshold: string;
   artifactDir?: string;
   json?: boolean;
+  /** Charts after the report. */
+  chart?: boolean;
 }
 
 /** A checked benchmark. Times in milliseconds where the name says so, rates per second. */

@@ -24,11 +24,11 @@ export interface BenchRun {
   onProgress?: (progress: BenchProgress) => void;
 }
 
+/** One request has ended. */
 export interface BenchProgress {
   phase: 'warmup' | 'profiling';
-  done: number;
-  failed: number;
   total: number | undefined;
+  record: RequestRecord;
 }
 
 export interface BenchOutcome {
@@ -68,22 +68,21 @@ async function warmUp(run: BenchRun, target: Target, model: string, client: Benc
   if (total === 0) return 0;
   const concurrency = Math.min(options.load.concurrency ?? 1, total);
   const workload = syntheticWorkload(options.lengths, options.randomSeed + WARMUP_SEED_OFFSET);
-  const progress = { phase: 'warmup' as const, done: 0, failed: 0, total };
+  let failed = 0;
   await driveLoad({
     shape: { kind: 'closed', concurrency },
     next: requestSource(options, target, model, workload, total),
     send: (request, scheduledMs, abort) => client.send(request, scheduledMs, abort),
     onRecord: (record) => {
-      progress.done += 1;
-      if (record.outcome === 'error') progress.failed += 1;
-      run.onProgress?.(progress);
+      if (record.outcome === 'error') failed += 1;
+      run.onProgress?.({ phase: 'warmup', total, record });
     },
     durationMs: undefined,
     graceMs: 0,
     signal,
     now: () => performance.now(),
   });
-  return progress.failed;
+  return failed;
 }
 
 async function profile(
@@ -102,12 +101,6 @@ async function profile(
       : syntheticWorkload(options.lengths, randomSeed);
   const total = Math.min(workload.count, options.requestCount ?? Number.POSITIVE_INFINITY);
   const records: RequestRecord[] = [];
-  const progress = {
-    phase: 'profiling' as const,
-    done: 0,
-    failed: 0,
-    total: Number.isFinite(total) ? total : undefined,
-  };
   const startTime = new Date();
   const watch = new ClientLoadWatch();
   const result = await driveLoad({
@@ -116,9 +109,7 @@ async function profile(
     send: (request, scheduledMs, abort) => client.send(request, scheduledMs, abort),
     onRecord: (record) => {
       records.push(record);
-      progress.done += 1;
-      if (record.outcome === 'error') progress.failed += 1;
-      run.onProgress?.(progress);
+      run.onProgress?.({ phase: 'profiling', total: Number.isFinite(total) ? total : undefined, record });
     },
     durationMs: options.durationMs,
     graceMs: options.graceMs,

@@ -2,6 +2,11 @@ import { type Command, Option } from 'commander';
 import type { BenchFlags } from '../bench/bench-options.ts';
 import type { CommandEntry } from './command.ts';
 
+export interface BenchCommandFlags extends BenchFlags {
+  set?: string[];
+  keep?: boolean;
+}
+
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
 
 /** Spellings of AIPerf that mean the same as an option here (FLAG_ALIASES in bench/bench-options.ts); not in the help. */
@@ -24,15 +29,16 @@ const AIPERF_SPELLINGS = [
 
 export const benchCommand: CommandEntry = {
   name: 'bench',
-  summary: 'Measure a deployment, or any OpenAI-compatible server, under load',
+  summary: 'Measure a deployment, a recipe served for it, or any OpenAI-compatible server, under load',
   example: [
+    'dynamo bench recipes/quickstart.yaml --concurrency 4        # serves, measures, stops',
     'dynamo bench quickstart --concurrency 8 --request-count 200 --isl 1024 --osl 128',
     'dynamo bench http://127.0.0.1:8000 --request-rate 4 --goodput "time_to_first_token:500 inter_token_latency:20"',
     'dynamo bench quickstart --trace conversation_trace.jsonl --max-rows 300 --speedup-ratio 10 --json',
   ],
   define(command: Command) {
     command
-      .argument('<target>', 'name of a deployment on this machine, or the URL of a server')
+      .argument('<target>', 'a deployment, a recipe (served, measured and stopped), or the URL of a server')
       .option('--model <name>', 'model to ask for (default: the only one the server lists)')
       .option('--endpoint-type <type>', 'chat or completions (default: chat, with --trace completions)')
       .option('--no-streaming', 'ask for whole answers; then only whole requests are measured')
@@ -76,11 +82,15 @@ export const benchCommand: CommandEntry = {
         '--artifact-dir <dir>',
         "write AIPerf's files there: profile_export_aiperf.json and .csv, profile_export.jsonl",
       )
-      .option('--json', 'print one JSON document instead of tables');
+      .option('--no-chart', 'leave the charts under the tables out')
+      .option('--json', 'print one JSON document instead of tables')
+      .optionsGroup('Serving a recipe:')
+      .option('--set <path=value>', 'override a value of the recipe (repeatable)', collect)
+      .option('--keep', 'keep state and logs of the deployment');
     for (const alias of AIPERF_SPELLINGS) command.addOption(new Option(`--${alias} <value>`).hideHelp());
-    command.action(async (target: string, flags: BenchFlags) => {
-      const { benchAction } = await import('../bench/bench-action.ts');
-      await benchAction(target, flags);
+    command.action(async (target: string, flags: BenchCommandFlags) => {
+      const { runBenchCommand } = await import('./bench-run.ts');
+      await runBenchCommand(target, flags);
     });
   },
 };

@@ -1,17 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
-import { readRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot, PhaseSnapshot } from '../deployment/snapshot.ts';
-import { startDeployment, stopDeployment } from '../deployment/start-deployment.ts';
-import { deploymentPaths } from '../deployment/state-dir.ts';
-import { planHash } from '../plan/plan-hash.ts';
+import { stopDeployment } from '../deployment/start-deployment.ts';
 import { type CheckOutcome, toJunit } from '../smoke/junit.ts';
 import { smokeChecks } from '../smoke/smoke-checks.ts';
 import { processesWithEnv } from '../supervise/identity.ts';
-import { type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
+import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
 import type { SmokeFlags } from './smoke.ts';
 import { describePhases } from './status-text.ts';
 
@@ -20,44 +16,37 @@ import { describePhases } from './status-text.ts';
  * the JUnit file is written in every case.
  */
 export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void> {
-  const name = flags.name ?? `smoke-${randomBytes(4).toString('hex')}`;
-  // Free ports, so that it runs beside a deployment of the same recipe.
-  const prepared = await prepareLaunch({
-    ...flags,
-    recipe,
-    name,
-    set: [...(flags.set ?? []), 'frontend.port=auto'],
-    env: process.env,
-    cwd: process.cwd(),
-  });
+  const launch = await prepareEphemeral('smoke', recipe, flags);
+  const { dir, loaded } = launch.prepared;
+  const name = launch.prepared.plan.deployment;
   const report = new Report(flags.json ?? false);
   const ended = new AbortController();
   const interrupt = () => ended.abort(new DynamoError('START_STOPPED', 'interrupted'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   let failure: unknown;
   try {
-    const snapshot = await report.check('starts and is ready', () => start(prepared, ended.signal));
+    const snapshot = await report.check('starts and is ready', () => serveEphemeral(launch, ended.signal));
     report.noteStart(snapshot);
-    const context = { plan: prepared.plan, snapshot, signal: ended.signal };
-    for (const check of smokeChecks(prepared.plan, snapshot.pairs)) {
+    const { plan } = launch.prepared;
+    const context = { plan, snapshot, signal: ended.signal };
+    for (const check of smokeChecks(plan, snapshot.pairs)) {
       ended.signal.throwIfAborted();
       await report.check(check.name, () => check.run(context)).catch(() => {});
     }
   } catch (error) {
     failure = error;
   }
-  await report.check('stops', () => stopDeployment(name, prepared.dir, { force: false })).catch(() => {});
-  await report.check('leaves nothing', () => nothingIsLeft(prepared.dir)).catch(() => {});
+  await report.check('stops', () => stopDeployment(name, dir, { force: false })).catch(() => {});
+  await report.check('leaves nothing', () => nothingIsLeft(dir)).catch(() => {});
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt);
-  const suite = `dynamo smoke ${prepared.loaded.recipe.name}`;
+  const suite = `dynamo smoke ${loaded.recipe.name}`;
   if (flags.junit) writeFileSync(flags.junit, toJunit(suite, report.outcomes, report.startPhases));
   report.print();
-  if (report.failed === 0 && failure === undefined && !flags.keep)
-    rmSync(prepared.dir, { recursive: true, force: true });
+  if (report.failed === 0 && failure === undefined && !flags.keep) rmSync(dir, { recursive: true, force: true });
   if (failure !== undefined) throw failure;
   if (report.failed > 0) {
     throw new DynamoError('CHECK_FAILED', `${report.failed} of ${report.outcomes.length} checks failed`, {
-      hint: `State and logs are kept in ${prepared.dir}`,
+      hint: `State and logs are kept in ${dir}`,
     });
   }
 }
@@ -110,44 +99,6 @@ class Report {
     const { outcomes: checks, startPhases, failed } = this;
     if (this.#json) process.stdout.write(`${JSON.stringify({ passed, failed, checks, startPhases }, null, 2)}\n`);
     else process.stdout.write(`${passed} checks passed, ${this.failed} failed\n`);
-  }
-}
-
-/** Tied to this command: when CI kills it, the controller stops everything by itself. */
-async function start(prepared: PreparedLaunch, signal: AbortSignal): Promise<DeploymentSnapshot> {
-  const { plan, loaded, dir, recipeHash, recipeText } = prepared;
-  let latest: DeploymentSnapshot | undefined;
-  const { peer, hello } = await startDeployment({
-    request: {
-      deployment: plan.deployment,
-      dir,
-      recipeFile: loaded.file,
-      recipeHash,
-      recipeText,
-      planHash: planHash(plan),
-      plan,
-      ephemeral: true,
-    },
-    replace: false,
-    prepare: (connected) =>
-      connected.on('snapshot', (snapshot) => {
-        latest = snapshot;
-      }),
-    preflight: () => {},
-    onNote: () => {},
-  });
-  latest ??= hello.snapshot;
-  for (;;) {
-    if (latest.state === 'ready') return latest;
-    const error = latest.error ?? (peer.open ? null : (readRecord(deploymentPaths(dir).record)?.error ?? null));
-    if (error) throw DynamoError.from(error);
-    if (!peer.open) throw new DynamoError('START_LOST', 'the controller ended during the start');
-    const seen: DeploymentSnapshot = latest;
-    await until(() => (latest !== seen || !peer.open ? true : undefined), {
-      deadlineMs: 1_000,
-      intervalMs: 20,
-      signal,
-    });
   }
 }
 

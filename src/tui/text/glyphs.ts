@@ -1,3 +1,5 @@
+import { showsUtf8 } from '../../base/locale.ts';
+
 /** Characters that are not ASCII, and what stands for them where the terminal cannot show them. */
 export interface Glyphs {
   ellipsis: string;
@@ -29,10 +31,9 @@ export const ASCII: Glyphs = {
   bars: '._-:=+*#',
 };
 
-/** By the locale, as the C library reads it: the first of these that is set decides. */
+/** By the locale. */
 export function glyphsFor(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): Glyphs {
-  const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
-  return /utf-?8/i.test(locale) || platform === 'darwin' ? UNICODE : ASCII;
+  return showsUtf8(env, platform) ? UNICODE : ASCII;
 }
 
 /** Text of ours with the arrows and crosses the terminal can show. */
