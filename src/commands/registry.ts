@@ -5,8 +5,10 @@ import { chatCommand } from './chat.ts';
 import type { CommandEntry } from './command.ts';
 import { completeCommand, completionCommand } from './completion.ts';
 import { controllerCommand } from './controller.ts';
+import { doctorCommand } from './doctor.ts';
 import { drainCommand } from './drain.ts';
 import { envCommand } from './env.ts';
+import { eventsCommand } from './events.ts';
 import { frontendCommand } from './frontend.ts';
 import { hostsCommand } from './hosts.ts';
 import { initCommand } from './init.ts';
@@ -23,6 +25,7 @@ import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { versionCommand } from './version.ts';
+import { waitCommand } from './wait.ts';
 
 /** Every command, in the order of `dynamo --help`. Registration is this list and nothing else. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -30,6 +33,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   statusCommand,
   attachCommand,
   logsCommand,
+  eventsCommand,
+  waitCommand,
   lsCommand,
   openCommand,
   chatCommand,
@@ -41,6 +46,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   benchCommand,
   planCommand,
   hostsCommand,
+  doctorCommand,
   recipeCommand,
   initCommand,
   envCommand,
