@@ -15,11 +15,11 @@ export interface ProofRequest {
 
 /** A prompt that nobody has cached, longer than two blocks, and two tokens to generate: the second comes from decode alone. */
 export function drawRequest(
-  pair: Pick<ProvePair, 'model' | 'blockSize'>,
+  pair: Pick<ProvePair, 'model' | 'blockSize' | 'promptWords'>,
   more: Record<string, unknown> = {},
 ): ProofRequest {
   const id = `dynamo-proof-${randomUUID()}`;
-  const prompt = `${id} ${Array.from({ length: pair.blockSize * 3 }, (_, index) => `w${index}`).join(' ')}`;
+  const prompt = `${id} ${Array.from({ length: Math.max(pair.blockSize * 3, pair.promptWords ?? 0) }, (_, index) => `w${index}`).join(' ')}`;
   // A first token that stops would leave nothing for decode to do.
   const body = { model: pair.model, prompt, max_tokens: 2, temperature: 0, ignore_eos: true, ...more };
   return { id, body: Buffer.from(JSON.stringify(body)) };
