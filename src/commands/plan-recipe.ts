@@ -2,16 +2,20 @@ import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
 import { findEngine } from '../engines/find-engine.ts';
+import type { KnownModels } from '../engines/model/look-up-model.ts';
 import { readFactsFile } from '../hosts/facts-file.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import { collectLocalFacts } from '../hosts/local-facts.ts';
 import { checkEngines } from '../plan/check-engines.ts';
+import { knowModels } from '../plan/know-models.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash, recipeHash } from '../plan/plan-hash.ts';
 import { type PlanInput, planLaunch } from '../plan/plan-launch.ts';
 import { maskPlan, renderPlan } from '../plan/render-plan.ts';
 import { formatRecipe } from '../recipe/format-recipe.ts';
 import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
+import type { RecipeIssue } from '../recipe/problem.ts';
+import type { Recipe } from '../recipe/recipe.ts';
 import { ENGINE_NAMES } from '../recipe/schema.ts';
 
 export interface PrepareArgs {
@@ -46,12 +50,14 @@ export interface PreparedLaunch {
 
 /** Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. */
 export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> {
-  const loaded = await loadCheckedRecipe(args.recipe, args);
+  // Models of a described machine may lie there and not here.
+  const { loaded, models } = await loadCheckedRecipe(args.recipe, { ...args, mustBeHere: args.facts === undefined });
   const deployment = args.name ?? loaded.recipe.name;
   const dir = deploymentDir(deployment, args.env);
   const facts = args.facts === undefined ? [await localFacts()] : readFacts(args.facts);
   const planInput: PlanInput = {
     recipe: loaded.recipe,
+    models,
     deployment,
     facts,
     selfCommand: selfCommand(),
@@ -71,12 +77,22 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
   };
 }
 
-/** Loads a recipe with the engines' rules among the others, so that all problems come at once and with their places. */
-export function loadCheckedRecipe(
+/**
+ * Loads a recipe with the engines' and the models' rules among the others, so that all problems come at once and with their places.
+ * `mustBeHere`: its workers run on this machine, so a model folder that is not here is a mistake.
+ */
+export async function loadCheckedRecipe(
   recipe: string,
-  options: { set?: readonly string[] | undefined; env: NodeJS.ProcessEnv; cwd: string },
-): Promise<LoadedRecipe> {
-  return loadRecipe(recipe, { ...options, set: options.set ?? [], check: (loaded) => checkEngines(loaded).problems });
+  options: { set?: readonly string[] | undefined; env: NodeJS.ProcessEnv; cwd: string; mustBeHere?: boolean },
+): Promise<{ loaded: LoadedRecipe; models: KnownModels }> {
+  const { env, mustBeHere = false } = options;
+  let models: KnownModels = {};
+  const check = (checked: Recipe): RecipeIssue[] => {
+    models = knowModels(checked, { env, mustBeHere });
+    return checkEngines(checked, models).problems;
+  };
+  const loaded = await loadRecipe(recipe, { ...options, set: options.set ?? [], check });
+  return { loaded, models };
 }
 
 /** What `dynamo plan` and `dynamo serve --dry-run` print, as wide as the terminal within reason. */

@@ -19,18 +19,15 @@ export function listRecipes(json: boolean): string {
 
 /** `dynamo recipe show`: a recipe again, with everything filled in and literal secrets hidden. */
 export async function showRecipe(recipe: string, { set, json }: Flags): Promise<string> {
-  const loaded = await loadCheckedRecipe(recipe, { set, env: process.env, cwd: process.cwd() });
+  const { loaded } = await loadCheckedRecipe(recipe, { set, env: process.env, cwd: process.cwd() });
   const filled = fillDefaults(loaded.resolved, recipeJsonSchema());
   return json ? print(hideSecrets(filled)) : formatRecipe(filled);
 }
 
 /** `dynamo recipe validate`; an invalid one throws `RECIPE_INVALID`. */
 export async function validateRecipe(recipe: string, { set, json }: Flags): Promise<string> {
-  const {
-    file,
-    sources,
-    recipe: normal,
-  } = await loadCheckedRecipe(recipe, { set, env: process.env, cwd: process.cwd() });
+  const { loaded } = await loadCheckedRecipe(recipe, { set, env: process.env, cwd: process.cwd() });
+  const { file, sources, recipe: normal } = loaded;
   if (json) return print({ schemaVersion: 1, valid: true, recipe: file, sources });
   const workers = normal.models.flatMap(({ groups }) => groups).reduce((sum, group) => sum + group.replicas, 0);
   const models = normal.models.map((model) => model.servedModelName).join(', ');

@@ -5,6 +5,8 @@ import type { Check, DrainSpec, EnvValue, LaunchFile, LivenessSpec } from '../pl
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { EngineArgs, KvOffloadRecipe, KvTransferRecipe, LoadRecipe, RecipePath } from '../recipe/recipe.ts';
 import type { EngineName } from '../recipe/schema.ts';
+import type { ModelUse } from './model/check-model.ts';
+import type { ModelConfig } from './model/model-config.ts';
 import type { PhaseSignature } from './start-phase.ts';
 
 /**
@@ -23,6 +25,8 @@ export interface Engine {
   check(worker: WorkerSettings): EngineFindings;
   /** What a prefill and a decode worker of one model get wrong together. */
   checkPair(prefill: WorkerSettings, decode: WorkerSettings): EngineFindings;
+  /** How a worker uses its model, to be checked against the model's own configuration; null: nothing is known. */
+  modelUse(worker: WorkerSettings): ModelUse | null;
   /** Names of all combinations the two checks may find: what `allow` can hold. */
   combinations: readonly string[];
   /** GPUs of one worker when the recipe does not say. */
@@ -109,6 +113,8 @@ export interface WorkerSettings {
   path: RecipePath;
   role: WorkerRole;
   model: string;
+  /** What the model says of itself; null where it cannot be read at planning. */
+  modelConfig: ModelConfig | null;
   servedModelName: string;
   args: EngineArgs;
   env: Record<string, EnvValue>;

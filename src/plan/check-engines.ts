@@ -1,8 +1,11 @@
 import type { Engine, EngineFindings, WorkerSettings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
+import { checkModel } from '../engines/model/check-model.ts';
+import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { ModelRecipe, Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
 import { didYouMean } from '../yaml/nearest.ts';
+import { formatPath } from '../yaml/problem.ts';
 
 export interface EngineCheck {
   problems: RecipeIssue[];
@@ -10,13 +13,13 @@ export interface EngineCheck {
 }
 
 /** What the engines say about a recipe: flags they refuse or do not know, workers that cannot hand over to each other. */
-export function checkEngines(recipe: Recipe): EngineCheck {
+export function checkEngines(recipe: Recipe, models: KnownModels = {}): EngineCheck {
   const found = recipe.models.flatMap((model) => [
     checkAllow(model),
     checkSharing(model),
     checkNodes(model),
-    ...model.groups.map((group) => checkGroup(model, group)),
-    ...(model.kvTransfer.connector === 'none' ? [] : [checkHandOver(model)]),
+    ...model.groups.map((group) => checkGroup(model, group, models)),
+    ...(model.kvTransfer.connector === 'none' ? [] : [checkHandOver(model, models)]),
   ]);
   return {
     problems: found.flatMap(({ problems }) => problems),
@@ -25,7 +28,7 @@ export function checkEngines(recipe: Recipe): EngineCheck {
 }
 
 /** A group as its engine sees it. */
-export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): WorkerSettings {
+export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe, models: KnownModels = {}): WorkerSettings {
   const { path, role, args, env, command, gpus, nodes } = group;
   const { kvOffload, load, workersPerGpu, replicas, port, url = null } = group;
   const { servedModelName, kvTransfer, kvEvents } = model;
@@ -33,6 +36,7 @@ export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe): Worker
     path,
     role,
     model: model.model,
+    modelConfig: models[formatPath(path)]?.config ?? null,
     servedModelName,
     args,
     env,
@@ -55,11 +59,13 @@ export function gpusPerWorker(engine: Engine, settings: WorkerSettings): number 
   return engine.capabilities.gpus ? (settings.gpus ?? engine.defaultGpus(settings)) : 0;
 }
 
-function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe): EngineCheck {
+function checkGroup(model: ModelRecipe, group: WorkerGroupRecipe, models: KnownModels): EngineCheck {
   const engine = findEngine(group.engine);
-  const settings = settingsOf(model, group);
+  const settings = settingsOf(model, group, models);
   const { problems, warnings } = applyAllow(model, engine.check(settings));
   const extra: string[] = [];
+  const [known, use] = [models[formatPath(group.path)], engine.modelUse(settings)];
+  if (known && use) problems.push(...checkModel(settings, use, known));
   if (group.url !== undefined && !engine.capabilities.external)
     problems.push({
       path: [...group.path, 'url'],
@@ -140,7 +146,7 @@ function checkNodes(model: ModelRecipe): EngineCheck {
 const blockSizeFlag = (engine: string): string => (engine === 'sglang' ? 'page-size' : 'block-size');
 
 /** Prefill and decode workers of a model must speak the same dialect and cut the KV cache the same way. */
-function checkHandOver(model: ModelRecipe): EngineCheck {
+function checkHandOver(model: ModelRecipe, models: KnownModels): EngineCheck {
   const problems: RecipeIssue[] = [];
   const warnings: string[] = [];
   const prefill = model.groups.filter((group) => group.role === 'prefill');
@@ -155,7 +161,7 @@ function checkHandOver(model: ModelRecipe): EngineCheck {
         continue;
       }
       const engine = findEngine(d.engine);
-      const [prefillSettings, decodeSettings] = [settingsOf(model, p), settingsOf(model, d)];
+      const [prefillSettings, decodeSettings] = [settingsOf(model, p, models), settingsOf(model, d, models)];
       const sizes = [prefillSettings, decodeSettings].map((settings) => engine.kvBlockSize(settings));
       if (sizes[0] !== sizes[1])
         problems.push({

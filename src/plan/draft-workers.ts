@@ -1,6 +1,7 @@
 import type { WorkerRole } from '../base/role.ts';
 import type { Engine, WorkerSettings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
+import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
 import { formatPath } from '../yaml/problem.ts';
 import { gpusPerWorker, settingsOf } from './check-engines.ts';
@@ -19,12 +20,12 @@ export interface WorkerDraft {
 }
 
 /** All workers of a recipe. Names count through each role: `prefill-0`, `prefill-1`, … over all models. */
-export function draftWorkers(recipe: Recipe): WorkerDraft[] {
+export function draftWorkers(recipe: Recipe, models: KnownModels): WorkerDraft[] {
   const next: Record<WorkerRole, number> = { prefill: 0, decode: 0, aggregated: 0 };
   return recipe.models.flatMap((model) =>
     model.groups.flatMap((group) => {
       const engine = findEngine(group.engine);
-      const settings = settingsOf(model, group);
+      const settings = settingsOf(model, group, models);
       const gpuCount = gpusPerWorker(engine, settings) / group.nodes;
       return Array.from({ length: group.replicas }, (_, replica) => {
         const name = `${group.role}-${next[group.role]}`;

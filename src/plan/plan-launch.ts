@@ -1,4 +1,5 @@
 import { DynamoError } from '../base/errors.ts';
+import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { formatPath } from '../yaml/problem.ts';
@@ -21,6 +22,8 @@ export interface PlanInput {
   facts: readonly HostFacts[];
   /** What is particular to a host, by its name; `selfCommand` and `discoveryRoot` hold for the others. */
   hosts?: Readonly<Record<string, HostSetup>>;
+  /** What could be read of the models' own configurations. */
+  models?: KnownModels;
   /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   /** Folder of the discovery store. */
@@ -38,7 +41,7 @@ export interface PlanInput {
  */
 export function planLaunch(input: PlanInput): LaunchPlan {
   const { recipe, deployment } = input;
-  const engines = checkEngines(recipe);
+  const engines = checkEngines(recipe, input.models);
   if (engines.problems.length > 0)
     throw new DynamoError('RECIPE_INVALID', `the engines refuse ${recipe.name}`, {
       details: engines.problems.map(({ path, message }) => `${formatPath(path)}: ${message}`),
@@ -47,7 +50,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   const hosts = preparePlanHosts(input);
   if (hosts.length === 0) throw new Error('a plan needs a host');
   for (const host of hosts) reserveWrittenPorts(recipe, host.ports);
-  const workers = planWorkers(recipe, hosts);
+  const workers = planWorkers(recipe, hosts, input.models ?? {});
   const store = planOwnStore(recipe, deployment, hosts);
   const discovery = planDiscovery(recipe.discovery, store.processes);
   const used = (specs: readonly ProcessSpec[]): PlanHost[] =>

@@ -83,6 +83,9 @@ function planMember(
     drain,
     kvTransfer: isLeader ? engine.kvTransfer(settings) : null,
     kvBlockSize: engine.kvBlockSize(settings),
+    ...(isLeader && settings.modelConfig && engine.kvTransfer(settings)
+      ? { hybridKv: settings.modelConfig.hybridKv }
+      : {}),
     ...(groupOf ? { group: groupOf } : {}),
     ...(engine.command === null ? {} : { installHint: engine.command.installHint }),
     ...(launch.files === undefined ? {} : { files: launch.files }),

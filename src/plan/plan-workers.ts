@@ -1,4 +1,5 @@
 import type { WorkerRole } from '../base/role.ts';
+import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { draftWorkers, isPeer, wishOf } from './draft-workers.ts';
 import type { ProcessSpec } from './launch-plan.ts';
@@ -16,8 +17,8 @@ export interface PlannedWorkers {
 }
 
 /** All workers of a recipe: where each runs, and the processes it becomes. */
-export function planWorkers(recipe: Recipe, hosts: readonly PlanHost[]): PlannedWorkers {
-  const drafts = draftWorkers(recipe);
+export function planWorkers(recipe: Recipe, hosts: readonly PlanHost[], models: KnownModels): PlannedWorkers {
+  const drafts = draftWorkers(recipe, models);
   const places = placeWorkers(drafts.map(wishOf), hosts);
   const workers = drafts.map((draft) => {
     const place = places.get(draft.name)!;

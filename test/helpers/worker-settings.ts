@@ -6,6 +6,7 @@ export function workerSettings(change: Partial<WorkerSettings> = {}): WorkerSett
     path: ['workers', change.role ?? 'decode'],
     role: 'decode',
     model: 'org/m',
+    modelConfig: null,
     servedModelName: 'm',
     args: {},
     env: {},

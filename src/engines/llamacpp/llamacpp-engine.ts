@@ -38,6 +38,13 @@ export const llamacppEngine: Engine = {
   stopping: 'llama-server cuts running requests on SIGTERM: they end before it is sent',
   check,
   checkPair: () => ({ problems: [], warnings: [] }),
+  // What a GGUF file says is not read here.
+  modelUse: () => ({
+    ...{ shape: 'file', revision: undefined, maxLength: undefined, longerAllowed: true, overrides: {} },
+    tensor: { ranks: 1, flag: '' },
+    pipeline: { ranks: 1, flag: '' },
+    ...{ ownTokenizer: false, ownWeights: false },
+  }),
   combinations: [],
   // It is at home on CPUs, too: only GPUs that the recipe asks for are taken.
   defaultGpus: () => 0,

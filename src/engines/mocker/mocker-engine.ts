@@ -57,6 +57,7 @@ export const mockerEngine: Engine = {
     warnings: [],
   }),
   checkPair: () => ({ problems: [], warnings: [] }),
+  modelUse: () => null,
   combinations: [],
   defaultGpus: () => 0,
   ports: (worker) => [

@@ -27,6 +27,7 @@ export const openaiEngine: Engine = {
   stopping: 'stopping the deployment lets go of it; the server goes on',
   check,
   checkPair: () => ({ problems: [], warnings: [] }),
+  modelUse: () => null,
   combinations: [],
   defaultGpus: () => 0,
   ports: () => [],

@@ -1,7 +1,7 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
 import { argValue, refuseArgs, refuseEnv } from '../engine-args.ts';
-import { isHybrid } from '../model-family.ts';
+import { hasHybridKv } from '../model/model-traits.ts';
 import {
   SGLANG_RESERVED,
   SGLANG_RESERVED_ENV,
@@ -76,7 +76,7 @@ const RULES: readonly {
     at: [],
     message:
       'the KV cache of sliding-window and state-space layers was not handed over by NIXL in some versions (#18939): compare answers with an aggregated worker first',
-    applies: (worker) => worker.role === 'decode' && isHybrid(worker.model),
+    applies: (worker) => worker.role === 'decode' && hasHybridKv(worker),
   },
 ];
 
@@ -87,7 +87,11 @@ export const SGLANG_COMBINATIONS: readonly string[] = [...RULES.map(({ name }) =
 const MUST_MATCH = ['kv-cache-dtype', 'dtype', 'quantization'] as const;
 
 export function checkPair(prefill: WorkerSettings, decode: WorkerSettings): EngineFindings {
-  const text = (worker: WorkerSettings, flag: string) => String(argValue(worker.args, flag) ?? 'not set');
+  const text = (worker: WorkerSettings, flag: string): string => {
+    const value = String(argValue(worker.args, flag) ?? 'auto');
+    const ownType = flag === 'dtype' && value === worker.modelConfig?.dtype;
+    return value === 'auto' || ownType ? 'not set' : value;
+  };
   const problems: RecipeIssue[] = MUST_MATCH.filter((flag) => text(prefill, flag) !== text(decode, flag)).map(
     (flag) => ({
       path: [...decode.path, 'args', flag],
@@ -100,7 +104,7 @@ export function checkPair(prefill: WorkerSettings, decode: WorkerSettings): Engi
       message: `pp-size of decode workers must be 1 or that of the prefill workers (${pipelineRanks(prefill)})`,
     });
   if (tensorRanks(prefill) === tensorRanks(decode)) return { problems, warnings: [] };
-  const hybrid = isHybrid(prefill.model);
+  const hybrid = hasHybridKv(prefill);
   return {
     problems,
     warnings: [],

@@ -7,6 +7,7 @@ import { checkPair, checkWorker, SGLANG_COMBINATIONS } from './checks.ts';
 import { SGLANG_FAILURES } from './failures.ts';
 import { hierarchicalCache } from './hierarchical-cache.ts';
 import { loading } from './loading.ts';
+import { modelUse } from './model-use.ts';
 import { SGLANG_METRICS, SGLANG_PHASES } from './startup.ts';
 import { dataRanks, onCpu, pageSize, parallelSize, transfers } from './worker-shape.ts';
 
@@ -51,6 +52,7 @@ export const sglangEngine: Engine = {
     'while it ends, SGLang still takes new requests and waits for running ones without a limit: it leaves discovery first, and SIGKILL follows',
   check: checkWorker,
   checkPair,
+  modelUse,
   combinations: SGLANG_COMBINATIONS,
   defaultGpus: parallelSize,
   ports,

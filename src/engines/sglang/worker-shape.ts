@@ -6,7 +6,7 @@ import { argNumber, argValue } from '../engine-args.ts';
 const DEFAULT_PAGE_SIZE = 64;
 
 export const TENSOR_FLAGS = ['tp-size', 'tensor-parallel-size', 'tp'];
-const PIPELINE_FLAGS = ['pp-size', 'pipeline-parallel-size', 'pp'];
+export const PIPELINE_FLAGS = ['pp-size', 'pipeline-parallel-size', 'pp'];
 const DATA_FLAGS = ['dp-size', 'data-parallel-size', 'dp'];
 
 export const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';

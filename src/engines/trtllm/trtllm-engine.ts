@@ -2,6 +2,7 @@ import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv, withoutArgs } from '../engine-args.ts';
+import { lengthOf, textOf, writtenFlag } from '../model/written-use.ts';
 import { refuseSettings } from '../refuse-settings.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM_RESERVED_ENV } from './facts.ts';
@@ -42,6 +43,15 @@ export const trtllmEngine: Engine = {
   stopping: 'TensorRT-LLM is not known to finish requests on SIGTERM: they end before it is sent',
   check,
   checkPair,
+  // `model` may also be an engine that was built before, with another config.json.
+  modelUse: ({ args }) => ({
+    ...{ shape: null, revision: textOf(args, 'revision'), longerAllowed: false, overrides: {} },
+    tensor: { ranks: argNumber(args, 'tp-size', 1), flag: writtenFlag(args, 'tp-size') },
+    pipeline: { ranks: argNumber(args, 'pp-size', 1), flag: writtenFlag(args, 'pp-size') },
+    maxLength: lengthOf(args, 'max-seq-len'),
+    ownTokenizer: argValue(args, 'tokenizer') === undefined,
+    ownWeights: false,
+  }),
   combinations: [],
   defaultGpus: parallelSize,
   ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1 }],

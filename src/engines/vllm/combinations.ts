@@ -1,6 +1,7 @@
 import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
 import { argValue } from '../engine-args.ts';
-import { isEncoderDecoder, isGemma, isGptOss, isHybrid, isStateSpace } from '../model-family.ts';
+import { hasEncoder, hasHybridKv, hasStateSpace } from '../model/model-traits.ts';
+import { isGemma, isGptOss } from '../model-family.ts';
 import { cachesPrefixes, tensorRanks, transfers } from './worker-shape.ts';
 
 /**
@@ -29,7 +30,7 @@ const WORKER_RULES: readonly WorkerRule[] = [
     verdict: 'broken',
     at: [],
     message: 'NIXL does not move the KV cache of models with a separate encoder; use `aggregated`',
-    applies: (worker) => transfers(worker) && isEncoderDecoder(worker.model),
+    applies: (worker) => transfers(worker) && hasEncoder(worker),
   },
   {
     name: 'lmcache-with-nixl',
@@ -47,7 +48,7 @@ const WORKER_RULES: readonly WorkerRule[] = [
       'a KV transfer that fails is answered with 200 and wrong text by vLLM up to at least 0.29 for models that mix kinds of attention (#52234); watch vllm:nixl_num_failed_transfers_total, or set `disable-hybrid-kv-cache-manager: true` at about twice the KV memory',
     applies: (worker) =>
       worker.role === 'decode' &&
-      isHybrid(worker.model) &&
+      hasHybridKv(worker) &&
       argValue(worker.args, 'disable-hybrid-kv-cache-manager') !== true,
   },
   {
@@ -56,7 +57,7 @@ const WORKER_RULES: readonly WorkerRule[] = [
     at: ['args', 'enable-prefix-caching'],
     message:
       'prefix caching was seen to crash prefill and decode workers of models with state-space layers (dynamo#12197); `enable-prefix-caching: false` avoids it',
-    applies: (worker) => transfers(worker) && isStateSpace(worker.model) && cachesPrefixes(worker),
+    applies: (worker) => transfers(worker) && hasStateSpace(worker) && cachesPrefixes(worker),
   },
   {
     name: 'unlimited-disk',
@@ -76,7 +77,7 @@ const PAIR_RULES: readonly PairRule[] = [
     verdict: 'broken',
     at: ['args', 'tensor-parallel-size'],
     message: 'prefill and decode workers of a model with state-space layers need the same tensor-parallel-size',
-    applies: (prefill, decode) => isStateSpace(prefill.model) && tensorRanks(prefill) !== tensorRanks(decode),
+    applies: (prefill, decode) => hasStateSpace(prefill) && tensorRanks(prefill) !== tensorRanks(decode),
   },
   {
     name: 'larger-prefill-tp',
@@ -121,6 +122,8 @@ const found = ({ name, verdict, at, message }: Rule, worker: WorkerSettings): Fo
 
 function flagText(worker: WorkerSettings, flag: string): string {
   const value = argValue(worker.args, flag);
-  if (value === undefined || value === null) return 'not set';
+  // `auto` is the default; for the type of weights it is the one that the model names.
+  const ownType = flag === 'dtype' && value === worker.modelConfig?.dtype;
+  if (value === undefined || value === null || value === 'auto' || ownType) return 'not set';
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

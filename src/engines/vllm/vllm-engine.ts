@@ -1,7 +1,7 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
-import { isStateSpace } from '../model-family.ts';
+import { hasStateSpace } from '../model/model-traits.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
@@ -18,6 +18,7 @@ import { checkWorker } from './checks.ts';
 import { checkPair, VLLM_COMBINATIONS } from './combinations.ts';
 import { chooseConnectors } from './connectors.ts';
 import { VLLM_FAILURES } from './failures.ts';
+import { modelUse } from './model-use.ts';
 import { VLLM_METRICS, VLLM_PHASES } from './startup.ts';
 import { blockSize, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
@@ -63,6 +64,7 @@ export const vllmEngine: Engine = {
     'while it ends, vLLM answers new requests with 200 and no text and may hang on an open stream: it leaves discovery first, and SIGKILL follows',
   check: checkWorker,
   checkPair,
+  modelUse,
   combinations: VLLM_COMBINATIONS,
   defaultGpus: parallelSize,
   ports,
@@ -178,7 +180,7 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
     env: {
       ...env,
       // The only layout of convolution states that NIXL can move.
-      ...(isStateSpace(worker.model) ? { VLLM_SSM_CONV_STATE_LAYOUT: 'DS' } : {}),
+      ...(hasStateSpace(worker) ? { VLLM_SSM_CONV_STATE_LAYOUT: 'DS' } : {}),
       [SIDE_CHANNEL_HOST]: placement.address,
       [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
     },
