@@ -5,7 +5,7 @@ import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
 import { LocalLogFiles } from '../deployment/logs/log-files.ts';
 import { type LoggedLine, LogHistory } from '../deployment/logs/log-history.ts';
 import { mergeLines } from '../deployment/logs/merge-lines.ts';
-import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
+import { deploymentDir, deploymentPaths, listDeploymentNames } from '../deployment/state-dir.ts';
 import { type LogQuery, matchesQuery, readQuery } from './log-query.ts';
 import { type Print, printJson, printText } from './print-lines.ts';
 
@@ -26,10 +26,9 @@ export interface LogFlags {
 /** Prints lines of all logs in order of arrival, and with `follow` whatever is appended. */
 export async function runLogs(name: string | undefined, wanted: readonly string[], flags: LogFlags): Promise<void> {
   const query = readQuery(flags, Date.now());
-  const deployment = name ?? theOnlyDeployment();
-  readDeployment(deployment);
+  const { deployment, processes } = chooseDeployment(name, wanted);
   const files = new LocalLogFiles(path.dirname(deploymentPaths(deploymentDir(deployment)).controllerLog));
-  const names = chooseLogs(await files.list(), wanted);
+  const names = chooseLogs(await files.list(), processes);
   const print = flags.json
     ? printJson
     : printText({
@@ -47,6 +46,23 @@ export async function runLogs(name: string | undefined, wanted: readonly string[
   }
   await print(batch);
   if (flags.follow) await follow(histories, query, print);
+}
+
+/** A first word that names no deployment is a process of the only one that is up. */
+function chooseDeployment(
+  name: string | undefined,
+  processes: readonly string[],
+): { deployment: string; processes: readonly string[] } {
+  if (name === undefined) return { deployment: theOnlyDeployment(), processes };
+  if (!listDeploymentNames().includes(name)) {
+    try {
+      return { deployment: theOnlyDeployment(), processes: [name, ...processes] };
+    } catch (error) {
+      if (!(error instanceof DynamoError)) throw error; // none, or several: then it was meant to be a deployment
+    }
+  }
+  readDeployment(name);
+  return { deployment: name, processes };
 }
 
 async function follow(histories: readonly LogHistory[], query: LogQuery, print: Print): Promise<void> {
