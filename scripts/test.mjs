@@ -28,7 +28,7 @@ try {
   const status = await run([
     vitest,
     'run',
-    '--reporter=default',
+    ...reporters(process.argv.slice(2)),
     '--reporter=json',
     `--outputFile.json=${report}`,
     ...projects(process.argv.slice(2)),
@@ -46,6 +46,10 @@ process.exitCode = failed === 0 ? 0 : 1;
 /** Real engines take minutes and gigabytes: only `npm run test:engines` asks for them. */
 function projects(args) {
   return args.some((arg) => arg.startsWith('--project')) ? args : ['--project', '!engines', ...args];
+}
+
+function reporters(args) {
+  return args.some((arg) => arg.startsWith('--reporter')) ? [] : ['--reporter=default'];
 }
 
 function summarise(results, status) {

