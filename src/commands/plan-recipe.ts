@@ -1,9 +1,9 @@
 import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
-import { findEngine } from '../engines/find-engine.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
 import { readFactsFile } from '../hosts/facts-file.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import { collectLocalFacts } from '../hosts/local-facts.ts';
 import { checkEngines } from '../plan/check-engines.ts';
@@ -16,7 +16,8 @@ import { formatRecipe } from '../recipe/format-recipe.ts';
 import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/recipe.ts';
-import { ENGINE_NAMES } from '../recipe/schema.ts';
+import { engineCommands } from './engine-commands.ts';
+import { askHostsToPlan, hostsOfRecipe, setupsOf } from './plan-for-hosts.ts';
 
 export interface PrepareArgs {
   /** Path or name of a recipe. */
@@ -27,6 +28,8 @@ export interface PrepareArgs {
   name?: string | undefined;
   /** Files that describe the machines to plan for; this machine by default. */
   facts?: readonly string[] | undefined;
+  /** Hosts file; the recipe's `hosts`, else this machine, by default. */
+  hosts?: string | undefined;
   env: NodeJS.ProcessEnv;
   cwd: string;
   takenPorts?: readonly number[];
@@ -40,6 +43,8 @@ export interface PreparedLaunch {
   planInput: PlanInput;
   /** Of every host planned for, also of those that got nothing to do. */
   facts: readonly HostFacts[];
+  /** As the hosts file has them; undefined: this machine alone, or facts files. */
+  hosts: readonly HostEntry[] | undefined;
   /** Folder of the deployment; nothing has been written there. */
   dir: string;
   /** For the deployment's record: tells whether a running deployment's recipe changed. */
@@ -51,15 +56,19 @@ export interface PreparedLaunch {
 /** Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. */
 export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> {
   // Models of a described machine may lie there and not here.
-  const { loaded, models } = await loadCheckedRecipe(args.recipe, { ...args, mustBeHere: args.facts === undefined });
+  const { loaded, models } = await loadCheckedRecipe(args.recipe, {
+    ...args,
+    mustBeHere: args.facts === undefined && args.hosts === undefined,
+  });
   const deployment = args.name ?? loaded.recipe.name;
   const dir = deploymentDir(deployment, args.env);
-  const facts = args.facts === undefined ? [await localFacts()] : readFacts(args.facts);
+  const { facts, hosts, setups } = await factsToPlan(loaded.recipe, deployment, args);
   const planInput: PlanInput = {
     recipe: loaded.recipe,
     models,
     deployment,
     facts,
+    ...(setups && { hosts: setups }),
     selfCommand: selfCommand(),
     discoveryRoot: deploymentPaths(dir).discovery,
     takenPorts: args.takenPorts ?? [],
@@ -71,6 +80,7 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
     plan,
     planInput,
     facts,
+    hosts,
     dir,
     recipeHash: recipeHash(loaded.recipe),
     recipeText: formatRecipe(loaded.resolved),
@@ -88,7 +98,7 @@ export async function loadCheckedRecipe(
   const { env, mustBeHere = false } = options;
   let models: KnownModels = {};
   const check = (checked: Recipe): RecipeIssue[] => {
-    models = knowModels(checked, { env, mustBeHere });
+    models = knowModels(checked, { env, mustBeHere: mustBeHere && checked.hosts === null });
     return checkEngines(checked, models).problems;
   };
   const loaded = await loadRecipe(recipe, { ...options, set: options.set ?? [], check });
@@ -107,6 +117,21 @@ export function formatPlan(
   return `${JSON.stringify(shown, null, 2)}\n`;
 }
 
+/** Recorded facts, those of the hosts that a hosts file or the recipe names, or those of this machine. */
+async function factsToPlan(
+  recipe: Recipe,
+  deployment: string,
+  args: PrepareArgs,
+): Promise<{ facts: HostFacts[]; hosts?: HostEntry[]; setups?: PlanInput['hosts'] }> {
+  const recorded = args.facts && readFacts(args.facts);
+  // A recipe that is planned for described machines need not be for those it names.
+  const hosts = recorded && args.hosts === undefined ? undefined : hostsOfRecipe(recipe, args);
+  if (!hosts) return { facts: recorded ?? [await localFacts()] };
+  if (recorded) return { facts: recorded, hosts, setups: await setupsOf(hosts, recorded, deployment, args.env) };
+  const facts = await askHostsToPlan(hosts, programs(), args.env);
+  return { facts, hosts, setups: await setupsOf(hosts, facts, deployment, args.env) };
+}
+
 /** One file a host. Throws `USAGE` when two have the same name. */
 function readFacts(files: readonly string[]): HostFacts[] {
   const facts = files.map(readFactsFile);
@@ -119,7 +144,7 @@ function readFacts(files: readonly string[]): HostFacts[] {
 }
 
 function localFacts(): Promise<HostFacts> {
-  const engines = ENGINE_NAMES.flatMap((name) => findEngine(name).command?.name ?? []);
-  const programs = [...engines, 'etcd'];
-  return collectLocalFacts({ commands: programs });
+  return collectLocalFacts({ commands: programs() });
 }
+
+const programs = (): string[] => [...engineCommands(), 'etcd'];

@@ -5,6 +5,7 @@ export interface RecipeFlags {
   set?: string[];
   name?: string;
   facts?: string[];
+  hosts?: string;
 }
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
@@ -13,6 +14,7 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 export function addRecipeOptions(command: Command): Command {
   return addSetOption(command.argument('<recipe>', 'a recipe file, or the name of one that comes with dynamo'))
     .option('--name <name>', 'name of the deployment (default: that of the recipe)')
+    .option('--hosts <file>', 'run on the hosts of this file (default: those of the recipe, else this machine)')
     .option('--facts <file>', 'plan for the machine described in this JSON file (repeatable: several hosts)', collect);
 }
 

@@ -129,7 +129,8 @@ class ServeSession {
   }
 
   #request(): StartRequest {
-    const { plan, planInput, loaded, dir, recipeHash, recipeText } = this.#prepared;
+    const { plan, planInput, hosts, loaded, dir, recipeHash, recipeText } = this.#prepared;
+    const others = hosts?.filter((entry) => !entry.local && plan.hosts.includes(entry.name)) ?? [];
     return {
       deployment: plan.deployment,
       dir,
@@ -140,6 +141,7 @@ class ServeSession {
       plan,
       planInput,
       ephemeral: this.#flags.ephemeral ?? false,
+      ...(others.length > 0 && { hosts: others }),
     };
   }
 

@@ -151,7 +151,8 @@ function nameFrom(address: string): string {
   return plain.slice(0, 63) || 'host';
 }
 
-function expandHome(file: string, home: string): string {
+/** A path of this machine, `~/` being `home`. */
+export function expandHome(file: string, home: string): string {
   return file === '~' || file.startsWith('~/') ? path.join(home, file.slice(1)) : file;
 }
 

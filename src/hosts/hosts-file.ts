@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import { DynamoError } from '../base/errors.ts';
 import { addIssues, checkTree } from '../yaml/check-tree.ts';
@@ -6,7 +7,7 @@ import { readText, showPath } from '../yaml/read-text.ts';
 import { readYaml } from '../yaml/read-yaml.ts';
 import { substituteEnvironment } from '../yaml/substitute.ts';
 import { mapOver, type Tree, type TreePath } from '../yaml/tree.ts';
-import { toHostEntries } from './host-entries.ts';
+import { expandHome, toHostEntries } from './host-entries.ts';
 import type { HostEntry } from './host-entry.ts';
 import { hostsFileSchema } from './hosts-schema.ts';
 
@@ -24,7 +25,7 @@ export interface LoadHostsOptions {
  */
 export function loadHosts(file: string, options: LoadHostsOptions = {}): HostEntry[] {
   const cwd = options.cwd ?? process.cwd();
-  const full = path.resolve(cwd, file);
+  const full = path.resolve(cwd, expandHome(file, options.home ?? os.homedir()));
   const shown = showPath(full, cwd);
   const problems: Problem[] = [];
   const text = readText(full, (_, message, cause) => new DynamoError('HOSTS_INVALID', message, { cause }));

@@ -1,4 +1,5 @@
 import { WORKER_ROLES } from '../base/role.ts';
+import { toHostEntries } from '../hosts/host-entries.ts';
 import { formatPath } from '../yaml/problem.ts';
 import { checkDiscovery } from './check-discovery.ts';
 import { groupsOf, modelsOf } from './normalise.ts';
@@ -112,6 +113,9 @@ const distinctPorts: Check = (file) => {
   return issues;
 };
 
+const hostsThatFit: Check = (file) =>
+  typeof file.hosts === 'object' ? toHostEntries({ hosts: file.hosts }).issues : [];
+
 const usefulTimes: Check = (file) => {
   const issues: RecipeIssue[] = [];
   if (file.discovery.ttl < 1_000) issues.push({ path: ['discovery', 'ttl'], message: 'expected at least 1s' });
@@ -127,6 +131,7 @@ const CHECKS: readonly Check[] = [
   distinctPorts,
   (file) => checkDiscovery(file.discovery),
   usefulTimes,
+  hostsThatFit,
 ];
 
 function workersOf(file: RecipeFile): { workers: ModelFile['workers']; path: RecipePath }[] {

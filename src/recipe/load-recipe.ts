@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { DynamoError, messageOf } from '../base/errors.ts';
+import { isLocalPath } from '../hosts/hosts-file.ts';
 import { addIssues, checkTree, dataOf } from '../yaml/check-tree.ts';
 import type { Problem } from '../yaml/problem.ts';
 import { showPath } from '../yaml/read-text.ts';
@@ -106,13 +107,17 @@ function checkRecipe(tree: Tree, name: string, check: LoadOptions['check']) {
 /** A relative path is relative to the file it stands in, whichever base that is; in `--set` to the working folder. */
 function resolvePaths(tree: Tree, cwd: string): Tree {
   return mapOver(tree, (scalar, at) => {
-    if (typeof scalar.value !== 'string' || !isPathKey(at)) return scalar;
-    const relative = /^\.\.?\//.test(scalar.value) || (at.at(-1) === 'fromFile' && !path.isAbsolute(scalar.value));
-    if (!relative) return scalar;
+    if (typeof scalar.value !== 'string' || !isRelativePath(at, scalar.value)) return scalar;
     const { name } = scalar.place.source;
     const folder = name.startsWith('--set ') ? cwd : path.dirname(path.resolve(cwd, name));
     return { ...scalar, value: path.resolve(folder, scalar.value) };
   });
+}
+
+function isRelativePath(at: readonly (string | number)[], value: string): boolean {
+  if (at[0] === 'hosts') return at.length === 1 ? !/^~?\//.test(value) : isLocalPath(at, value);
+  if (!isPathKey(at)) return false;
+  return /^\.\.?\//.test(value) || (at.at(-1) === 'fromFile' && !path.isAbsolute(value));
 }
 
 const DISCOVERY_PATHS: readonly string[] = ['root', 'caFile', 'certFile', 'keyFile', 'command'];

@@ -1,4 +1,5 @@
 import { WORKER_ROLES, type WorkerRole } from '../base/role.ts';
+import { toHostEntries } from '../hosts/host-entries.ts';
 import type {
   DiscoveryRecipe,
   KvOffloadRecipe,
@@ -29,10 +30,15 @@ export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe 
     models: modelsOf(file).map(({ model, path }) => normaliseModel(model, path, file)),
     frontend: { ...file.frontend, restart: normaliseRestart(file.frontend.restart) },
     discovery: normaliseDiscovery(file.discovery),
+    hosts: normaliseHosts(file.hosts),
     logs: file.logs ?? null,
     slo: file.slo ?? null,
     startLease: file.startLease,
   };
+}
+
+function normaliseHosts(written: RecipeFile['hosts']): Recipe['hosts'] {
+  return typeof written === 'object' ? toHostEntries({ hosts: written }).entries : (written ?? null);
 }
 
 /** The models as written, whether as a list or at the top. */

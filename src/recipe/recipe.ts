@@ -1,4 +1,5 @@
 import type { WorkerRole } from '../base/role.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import type { DiscoveryFile, EngineName, FrontendFile, ModelFile, WorkerGroupFile } from './schema.ts';
 
 /**
@@ -12,6 +13,8 @@ export interface Recipe {
   models: ModelRecipe[];
   frontend: FrontendRecipe;
   discovery: DiscoveryRecipe;
+  /** Absolute path of a hosts file, or the hosts themselves; null: this machine. */
+  hosts: string | HostEntry[] | null;
   /** Null: as dynamo does. */
   logs: { maxSize: number; keep: number } | null;
   slo: Slo | null;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hostListSchema } from '../hosts/hosts-schema.ts';
 import { byteSize, duration, envMap, port } from '../yaml/schema-values.ts';
 import { engineArgs } from './schema-args.ts';
 import { discovery } from './schema-discovery.ts';
@@ -274,6 +275,12 @@ export const recipeSchema = z
       .optional()
       .describe('Several models behind one frontend, instead of `model`, `servedModelName` and `workers`.'),
     frontend: frontend.prefault({}),
+    hosts: z
+      .union([z.string().min(1), hostListSchema], { error: 'expected the path of a hosts file, or a list of hosts' })
+      .optional()
+      .describe(
+        'Machines to run on: a hosts file, relative to this file, or the list itself. `--hosts` overrides it. Default: this machine. See [hosts.md](hosts.md).',
+      ),
     discovery: discovery.prefault({}),
     logs: logs.optional(),
     slo: slo.optional(),

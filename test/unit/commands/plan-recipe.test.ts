@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatPlan, prepareLaunch } from '../../../src/commands/plan-recipe.ts';
 import { listRecipes, printSchema, showRecipe, validateRecipe } from '../../../src/commands/recipe-output.ts';
+import { tmpDir } from '../../helpers/tmp-dir.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const facts = [path.join(root, 'test/fixtures/facts/8xh100.json')];
@@ -35,6 +37,26 @@ describe('prepareLaunch', () => {
     expect(a).toMatchObject({ schemaVersion: 1, recipeHash: first.recipeHash, plan: { deployment: 'quickstart' } });
     expect(a.planHash).not.toBe(b.planHash);
     expect(formatPlan(first, false)).toMatch(/^deployment {2}quickstart\n/);
+  });
+
+  it('lets recorded facts stand in for the hosts of a hosts file, with its limits, labels and environment', async () => {
+    using tmp = tmpDir();
+    const hosts = path.join(tmp.dir, 'hosts.yaml');
+    writeFileSync(
+      hosts,
+      'hosts:\n  - { name: h100-1, gpus: [4, 5, 6, 7], stateDir: /scratch/state, env: { SITE: north } }\n  - h100-2\n',
+    );
+    const recorded = ['h100-1', 'h100-2'].map((name) => path.join(root, `test/fixtures/facts/${name}.json`));
+    const base = { recipe: 'vllm-disaggregated-8gpu', facts: recorded, hosts, env, cwd: root };
+    const { plan, hosts: entries } = await prepareLaunch(base);
+    expect(entries?.map(({ name }) => name)).toEqual(['h100-1', 'h100-2']);
+    const first = plan.processes.filter(({ host, role }) => host === 'h100-1' && role !== 'frontend');
+    for (const { gpus, env: variables } of first) {
+      expect(gpus.every((gpu) => gpu >= 4)).toBe(true);
+      expect(variables).toMatchObject({ SITE: 'north' });
+    }
+    expect(plan.hosts).toContain('h100-2');
+    await expect(prepareLaunch({ ...base, hosts: '/nowhere.yaml' })).rejects.toMatchObject({ code: 'HOSTS_INVALID' });
   });
 
   it('refuses names and fact files that are none', async () => {

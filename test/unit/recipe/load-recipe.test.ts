@@ -298,3 +298,28 @@ frontend:
     );
   });
 });
+
+describe('hosts of a recipe', () => {
+  it('are a file beside it, or a list', async () => {
+    const { recipe } = await loadText(`${GOOD}hosts: site/hosts.yaml\n`);
+    expect(recipe.hosts).toMatch(/^\/.*\/site\/hosts\.yaml$/);
+    const list = await loadText(`${GOOD}hosts: [gpu-a, { name: gpu-b, address: 10.0.0.2, identityFile: keys/b }]\n`);
+    expect(list.recipe.hosts).toMatchObject([
+      { name: 'gpu-a', address: 'gpu-a' },
+      { name: 'gpu-b', address: '10.0.0.2', identityFile: expect.stringMatching(/^\/.*\/keys\/b$/) },
+    ]);
+    expect((await loadText(GOOD)).recipe.hosts).toBeNull();
+  });
+
+  it('have their mistakes shown like any other', async () => {
+    expect(await problemsOf(`${GOOD}hosts:\n  - gpu-a\n  - { name: gpu-b, adress: 10.0.0.2 }\n`)).toEqual([
+      expect.stringMatching(/:11:20: unknown key `adress` in `hosts\[1\]`; did you mean `address`\?$/),
+    ]);
+    expect(await problemsOf(`${GOOD}hosts: [gpu-a, gpu-a]\n`)).toEqual([
+      expect.stringMatching(/: `gpu-a` is already the name of host 1 of the list$/),
+    ]);
+    expect(await problemsOf(`${GOOD}hosts: 5\n`)).toEqual([
+      expect.stringMatching(/: expected the path of a hosts file, or a list of hosts$/),
+    ]);
+  });
+});
