@@ -62,7 +62,7 @@ function checkEtcd(discovery: DiscoveryFile): RecipeIssue[] {
   if (tls && secure === 0) complain(['tls'], '`tls` needs endpoints with https', true);
   if (tls && (tls.certFile === undefined) !== (tls.keyFile === undefined))
     complain(['tls'], '`certFile` and `keyFile` belong together', true);
-  if (user !== undefined && password === undefined) complain(['user'], '`user` needs a `password`', true);
+  if (user !== undefined && password === undefined) complain(['password'], '`user` needs a `password`');
   if (user === undefined && password !== undefined) complain(['password'], '`password` needs a `user`', true);
   return issues;
 }
