@@ -30,7 +30,7 @@ async function stops(box: Sandbox): Promise<void> {
 describe('dynamo logs', () => {
   it('puts what processes wrote in order of time, finds, follows, and rotates what is too long', async () => {
     await using box = new Sandbox();
-    expect((await box.run(...RECIPE, '--set', 'logs.maxSize=1KB', '--set', 'logs.keep=2')).code).toBe(0);
+    expect((await box.run(...RECIPE, '--set', 'logs.maxSize=600', '--set', 'logs.keep=2')).code).toBe(0);
     const name = 'mocker-aggregated';
     await box.ready(name);
 
@@ -58,7 +58,7 @@ describe('dynamo logs', () => {
     following.child.kill('SIGINT');
     expect(await following.exited).toBe(0);
 
-    // What it wrote in its two lives is longer than 1 kB.
+    // What it wrote in its two lives is longer than 600 bytes.
     const folder = path.join(box.deploymentDir(name), 'logs');
     await waitFor('the log to be rotated', () => readdirSync(folder).includes('aggregated-0.log.1') || undefined);
     const both = await logs(box, 'aggregated-0', '--tail', '1000', '--grep', 'startup complete');
