@@ -12,14 +12,35 @@ export interface ServedModel {
   engine: string | null;
   /** How its prefill and decode workers hand over. */
   kvTransfer: KvTransferDialect | null;
-  maxModelLen: number | null;
+  /** Longest context that all of its workers take; null where none says. */
+  readonly maxModelLen: number | null;
   /** Unix seconds. */
   readonly createdAt: number;
 }
 
+class KnownModel implements ServedModel {
+  readonly name: string;
+  readonly routers = new Map<WorkerRole, Router>();
+  readonly createdAt = Math.floor(Date.now() / 1_000);
+  engine: string | null;
+  kvTransfer: KvTransferDialect | null = null;
+  /** By worker. */
+  readonly lengths = new Map<string, number | null>();
+
+  constructor(name: string, engine: string | null) {
+    this.name = name;
+    this.engine = engine;
+  }
+
+  get maxModelLen(): number | null {
+    const known = [...this.lengths.values()].filter((length) => length !== null);
+    return known.length === 0 ? null : Math.min(...known);
+  }
+}
+
 /** Served models by name. A model stays known while it has a worker. */
 export class ModelTable {
-  readonly #models = new Map<string, ServedModel>();
+  readonly #models = new Map<string, KnownModel>();
   readonly #seen = new Set<string>();
   readonly #settings: RouterSettings;
 
@@ -44,19 +65,12 @@ export class ModelTable {
     const { record } = instance;
     const name = record.model;
     if (name === null) return;
-    const model = this.#models.get(name) ?? {
-      name,
-      routers: new Map<WorkerRole, Router>(),
-      engine: record.engine,
-      kvTransfer: null,
-      maxModelLen: null,
-      createdAt: Math.floor(Date.now() / 1_000),
-    };
+    const model = this.#models.get(name) ?? new KnownModel(name, record.engine);
     this.#models.set(name, model);
     this.#seen.add(name);
     model.engine = record.engine;
     model.kvTransfer = record.kvTransfer ?? model.kvTransfer;
-    model.maxModelLen ??= record.maxModelLen;
+    model.lengths.set(record.name, record.maxModelLen);
     const role = record.role as WorkerRole;
     const router = model.routers.get(role) ?? createRoleRouter(role, this.#settings);
     model.routers.set(role, router);
@@ -71,6 +85,7 @@ export class ModelTable {
     const { record } = instance;
     const model = this.#models.get(record.model ?? '');
     if (model === undefined) return;
+    model.lengths.delete(record.name);
     for (const [role, router] of model.routers) {
       router.removeWorker(record.name, record.generation);
       if (router.workers().length === 0) model.routers.delete(role);

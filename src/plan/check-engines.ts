@@ -168,10 +168,23 @@ function checkHandOver(model: ModelRecipe, models: KnownModels): EngineCheck {
           path: [...d.path, 'args', blockSizeFlag(d.engine)],
           message: `decode workers use KV blocks of ${sizes[1]} tokens but prefill workers of ${sizes[0]}; set both the same`,
         });
+      warnings.push(...shorterDecode(engine, prefillSettings, decodeSettings));
       const found = applyAllow(model, engine.checkPair(prefillSettings, decodeSettings));
       problems.push(...found.problems);
       warnings.push(...found.warnings);
     }
   }
   return { problems, warnings };
+}
+
+/** A prompt that only prefill workers take is refused after it was read, and its blocks stay for the lease. */
+function shorterDecode(engine: Engine, prefill: WorkerSettings, decode: WorkerSettings): string[] {
+  const lengthFor = (worker: WorkerSettings): number =>
+    engine.modelUse(worker)?.maxLength?.tokens ?? worker.modelConfig?.maxLength ?? Number.POSITIVE_INFINITY;
+  const [longer, shorter] = [lengthFor(prefill), lengthFor(decode)];
+  if (shorter >= longer) return [];
+  const most = Number.isFinite(longer) ? String(longer) : 'as many as the model does';
+  return [
+    `decode workers take ${shorter} tokens but prefill workers ${most}: a prompt in between is refused only after it was read; give both the same length`,
+  ];
 }

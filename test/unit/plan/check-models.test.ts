@@ -151,6 +151,17 @@ describe('settings against the model', () => {
     ]);
   });
 
+  it('warns of prompts that only prefill workers take', async () => {
+    const cwd = write(tmpDir(), {
+      'recipe.yaml': 'model: m\nworkers: { prefill: {}, decode: { args: { max-model-len: 4096 } } }\n',
+    });
+    const facts = [path.resolve(import.meta.dirname, '../../fixtures/facts/8xh100.json')];
+    const { plan } = await prepareLaunch({ recipe: 'recipe.yaml', facts, env: { HOME: cwd, DYNAMO_HOME: cwd }, cwd });
+    expect(plan.warnings).toEqual([
+      'decode workers take 4096 tokens but prefill workers as many as the model does: a prompt in between is refused only after it was read; give both the same length',
+    ]);
+  });
+
   it('is not concerned with models that nobody loads', async () => {
     expect(await problems(null, `engine: mocker\n${aggregated()}`)).toEqual([]);
   });
