@@ -54,9 +54,45 @@ Settings that are known not to work together are refused, and those that fail on
 messages give a name, which \`allow: [name]\` accepts.
 `;
 
-const FACTS = `## Planning for another machine
+const MODEL_CHECKS = `## The model's own configuration
 
-\`dynamo plan RECIPE --facts FILE\` plans for the machine that a JSON file describes:
+Where the model can be read on this machine, as a folder or as a copy in the hub's cache (\`HF_HUB_CACHE\`, \`HF_HOME\`), the recipe is
+checked against its \`config.json\` before anything starts, also by \`dynamo recipe validate\`. Nothing is asked of the network: what is
+not here is not checked.
+
+| Checked | Refused |
+|---|---|
+| the folder | missing (when this machine runs it), unreadable, without \`config.json\`, tokenizer or weights; for \`llamacpp\`: not one file |
+| tensor-parallel size | it does not divide the attention heads; it neither divides the KV heads nor is a multiple of them |
+| pipeline-parallel size | more stages than layers |
+| \`max-model-len\`, \`context-length\`, \`max-seq-len\` | longer than the model takes, unless \`hf-overrides\` or the engine's own variable say so |
+| \`dtype\` and the like of prefill and decode workers | unequal; \`auto\` is what the model says |
+
+Sliding windows, chunks and state-space layers are recognised there too, whatever the model is called: frontends then watch the decode
+workers' failed transfers.
+`;
+
+const HOSTS = `## Several hosts
+
+\`--hosts\` or \`hosts:\` names them ([hosts.md](hosts.md)). \`dynamo plan\` says where each worker goes and why:
+
+- All GPUs of a worker are on one host and of one type; neighbours first, those that NVLink or a NUMA node joins before others.
+- The prefill and decode workers of a model are together on one host where they all fit: KV blocks then never leave it.
+- Otherwise replicas are spread, so that a lost host takes few of a group and each host has both roles; where that leaves holes too
+  small for the last worker, hosts are filled one after the other instead.
+- Workers that want most GPUs choose first, then those that ask for a \`gpuType\` or a \`placement\`.
+- \`nodes: 2\` makes one worker of two hosts (\`vllm\`, \`sglang\`): GPUs of one type, as many on each, in one \`rack\` where the label
+  says so, the same ports on both. The leader serves; \`NAME-node1\`, … compute for it, are ready when it is, and start, end and restart
+  with it. With vLLM's \`data-parallel-size\` the ranks are shared out over the hosts (wide EP), else the tensor- and pipeline-parallel
+  ones.
+- Frontends are on the first host and listen on the address by which the hosts reach each other; \`frontend.placement\` spreads them.
+- Too few GPUs, or one host too few: nothing starts, and the error lists what every host has.
+`;
+
+const FACTS = `## Planning for other machines
+
+\`dynamo plan RECIPE --facts FILE\` plans for the machine that a JSON file describes; several files are several hosts, each with its
+own \`name\` and \`address\`. \`dynamo hosts show HOST --json\` writes such a file.
 
 \`\`\`json
 {
@@ -70,8 +106,8 @@ const FACTS = `## Planning for another machine
 }
 \`\`\`
 
-Every key may be left out. Further ones: \`name\`, \`address\`, \`platform\`, \`arch\`, \`bootId\`, \`cpus\`, \`memoryBytes\`, and
-for a GPU \`uuid\` and \`memoryUsedBytes\`.
+Every key may be left out. Further ones that planning looks at: \`name\`, \`address\`, \`labels\`, \`nvlink\` (links between each two
+GPUs), and for a GPU \`numaNode\`, \`uuid\` and \`memoryUsedBytes\`.
 `;
 
 /** docs/recipe.md. */
@@ -83,6 +119,8 @@ export function recipeDocs(): string {
     keySection('Top level', schema, schema),
     ...sections,
     ENGINES,
+    MODEL_CHECKS,
+    HOSTS,
     '## Kinds of values\n',
     ...values,
     FACTS,
