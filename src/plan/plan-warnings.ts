@@ -15,6 +15,8 @@ export function planWarnings(recipe: Recipe, hosts: readonly PlanHost[], process
   return [
     ...missingPrograms(hosts, processes),
     ...busyGpus(hosts, processes),
+    ...unequalEngines(hosts, processes),
+    ...slowKvPaths(hosts, processes),
     ...writtenSecrets(processes),
     ...openFrontends(processes),
     ...longStart(recipe),
@@ -45,6 +47,40 @@ function busyGpus(hosts: readonly PlanHost[], processes: readonly ProcessSpec[])
       return [`GPU ${index}${where} for ${spec.name} already has ${formatBytes(used)} in use`];
     });
   });
+}
+
+/** Prefill and decode workers, and the hosts of one worker, understand each other only with one version of the engine. */
+function unequalEngines(hosts: readonly PlanHost[], processes: readonly ProcessSpec[]): string[] {
+  const together = processes.filter(({ kvTransfer, group }) => kvTransfer !== null || group !== undefined);
+  const families = Map.groupBy(together, ({ model, argv }) => `${model}|${argv[0]}`);
+  const found = [...families.values()].flatMap((specs) => {
+    const program = specs[0]?.argv[0] ?? '';
+    const versions = new Map<string, Set<string>>();
+    for (const spec of specs) {
+      const version = hosts.find(({ name }) => name === spec.host)?.facts.engines?.[program]?.version;
+      if (version) versions.set(version, (versions.get(version) ?? new Set()).add(spec.host));
+    }
+    if (versions.size < 2) return [];
+    const each = [...versions].map(([version, on]) => `${version} on ${[...on].join(', ')}`).join(' but ');
+    return [`${program} is ${each}: its workers hand KV cache over, and span hosts, only with one version`];
+  });
+  return [...new Set(found)];
+}
+
+/** Hosts whose probe found no RDMA, though KV cache leaves them. */
+function slowKvPaths(hosts: readonly PlanHost[], processes: readonly ProcessSpec[]): string[] {
+  const exchanging = processes.filter(({ kvTransfer, gpus }) => kvTransfer !== null && gpus.length > 0);
+  const families = Map.groupBy(exchanging, ({ model }) => model);
+  const crossing = [...families.values()].filter((specs) => new Set(specs.map(({ host }) => host)).size > 1).flat();
+  const slow = hosts.filter(
+    ({ name, facts }) =>
+      crossing.some((spec) => spec.host === name) &&
+      facts.rdma !== undefined &&
+      !facts.rdma.some(({ state }) => state.toLowerCase() === 'active'),
+  );
+  if (slow.length === 0) return [];
+  const names = slow.map(({ name }) => name).join(', ');
+  return [`no active RDMA device on ${names}: KV cache between hosts goes over TCP there, which is far slower`];
 }
 
 function writtenSecrets(processes: readonly ProcessSpec[]): string[] {
