@@ -1,8 +1,10 @@
-import { createDiscovery } from '../discovery/create-discovery.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
+import { createDiscovery, type DiscoveryBackendSpec } from '../discovery/create-discovery.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { SharedFolder } from '../discovery/shared-folder.ts';
 import type { DiscoverySpec } from '../plan/launch-plan.ts';
 import { discoveryBackend } from '../plan/plan-discovery.ts';
+import { resolveEnvValue } from './reservations.ts';
 
 /**
  * The agent's handle on the discovery store, which it learns of when a start reserves this host, or from its journal.
@@ -76,12 +78,28 @@ export class AgentStore implements AsyncDisposable {
     await discovery?.[Symbol.asyncDispose]();
   }
 
+  /** The controller may have sent a password that is not on this host. */
+  #backend(spec: DiscoverySpec): DiscoveryBackendSpec {
+    const backend = discoveryBackend(spec, this.#root);
+    if (spec.backend === 'file' || backend.backend === 'file' || !spec.passwordFrom) return backend;
+    const { passwordFrom } = spec;
+    return { ...backend, password: { ask: () => readPassword(passwordFrom) } };
+  }
+
   async #open(spec: DiscoverySpec, mayBeAway: boolean): Promise<void> {
-    this.#discovery = await createDiscovery(discoveryBackend(spec, this.#root), {
+    this.#discovery = await createDiscovery(this.#backend(spec), {
       deployment: this.#deployment,
       ttlMs: spec.ttlMs,
       mayBeAway,
     });
     this.#spec = spec;
+  }
+}
+
+function readPassword(place: { fromEnv: string } | { fromFile: string }): string {
+  try {
+    return resolveEnvValue(place);
+  } catch (cause) {
+    throw new DynamoError('SECRET_MISSING', `the etcd password is not there: ${messageOf(cause)}`, { cause });
   }
 }

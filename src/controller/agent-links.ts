@@ -118,31 +118,43 @@ export class AgentLinks {
 
   /** Ends everything on every host, starting agents where none answers. Resolves with the pids that could not be ended. */
   async stop(force: boolean): Promise<number[]> {
-    const left = await Promise.all(
-      this.#links.map(async (link) => {
-        await this.#reach(link);
-        const { leftPids } = await link.request('stop', { force });
-        if (leftPids.length === 0) await link.leave();
-        return leftPids;
-      }),
-    );
-    return left.flat();
+    await Promise.all(this.#links.map((link) => this.#reach(link)));
+    // A host whose etcd the others are registered in goes last.
+    const hasStore = ({ status }: AgentLink) => status?.processes.some(({ role }) => role === 'store') ?? false;
+    const stopAll = async (links: readonly AgentLink[]): Promise<number[]> => {
+      const left = await Promise.all(
+        links.map(async (link) => {
+          const { leftPids } = await link.request('stop', { force });
+          if (leftPids.length === 0) await link.leave();
+          return leftPids;
+        }),
+      );
+      return left.flat();
+    };
+    const last = this.#links.filter(hasStore);
+    return [...(await stopAll(this.#links.filter((link) => !last.includes(link)))), ...(await stopAll(last))];
   }
 
-  /** Takes an uncommitted start back everywhere. An agent that cannot be told does so by itself when its lease is over. */
-  async undo(): Promise<void> {
+  /**
+   * Takes an uncommitted start back everywhere. An agent that cannot be told does so by itself when its lease is over.
+   * Resolves with whether all were told.
+   */
+  async undo(): Promise<boolean> {
+    let all = true;
     for (const link of this.#links) {
       try {
         await this.#reach(link);
         await link.request('undo', {});
         await link.leave();
       } catch (error) {
+        all = false;
         this.#options.events.write(
           'undo',
           `the agent of ${link.host} could not be told to undo; it does so by itself: ${messageOf(error)}`,
         );
       }
     }
+    return all;
   }
 
   close(): void {

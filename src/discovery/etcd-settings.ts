@@ -12,8 +12,8 @@ export interface EtcdSpec {
   /** PEM files. Without `caFile` the certificate authorities that Node knows are trusted. */
   tls?: { caFile?: string | undefined; certFile?: string | undefined; keyFile?: string | undefined } | undefined;
   user?: string | undefined;
-  /** The variable or the file (a final line feed is dropped) that holds the user's password. */
-  password?: { env: string } | { file: string } | undefined;
+  /** The variable or the file (a final line feed is dropped) that holds the user's password, or who knows it. */
+  password?: { env: string } | { file: string } | { ask: () => string } | undefined;
   /** Seconds after which etcd deletes a record that nobody refreshes; a week by default. Not what decides about a lapse. */
   leaseTtlSeconds?: number | undefined;
 }
@@ -101,6 +101,7 @@ async function readAuth(spec: EtcdSpec, env: NodeJS.ProcessEnv): Promise<EtcdSet
 }
 
 async function readPassword(password: NonNullable<EtcdSpec['password']>, env: NodeJS.ProcessEnv): Promise<string> {
+  if ('ask' in password) return password.ask();
   if ('env' in password) {
     const value = env[password.env];
     if (value) return value;

@@ -1,6 +1,6 @@
 import type { EtcdSpec } from '../discovery/etcd-settings.ts';
 import type { DiscoveryRecipe } from '../recipe/recipe.ts';
-import type { DiscoverySpec, EtcdDiscoverySpec } from './launch-plan.ts';
+import type { DiscoverySpec, EnvValue, EtcdDiscoverySpec } from './launch-plan.ts';
 
 /** Where records lie, from the recipe. `members`: the processes of a managed etcd, with their client addresses. */
 export function planDiscovery(
@@ -38,12 +38,19 @@ export function discoveryBackend(spec: DiscoverySpec, root: string): { backend: 
   };
 }
 
+/** Where a frontend finds the password: its agent puts it there. */
+const PASSWORD_VARIABLE = 'DYNAMO_DISCOVERY_PASSWORD';
+
+/** What a frontend needs in its environment to open it. */
+export function discoveryEnv(spec: DiscoverySpec): Record<string, EnvValue> {
+  return spec.backend === 'etcd' && spec.passwordFrom ? { [PASSWORD_VARIABLE]: spec.passwordFrom } : {};
+}
+
 /** The flags by which a frontend opens it. */
 export function discoveryArgs(spec: DiscoverySpec, root: string): string[] {
   const ttl = ['--discovery-ttl-ms', String(spec.ttlMs)];
   if (spec.backend === 'file') return ['--discovery-backend', 'file', '--discovery-root', spec.root ?? root, ...ttl];
   const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [name, value]);
-  const { passwordFrom } = spec;
   return [
     ...['--discovery-backend', 'etcd', '--discovery-endpoints', spec.endpoints.join(',')],
     ...flag('--discovery-prefix', spec.prefix),
@@ -51,11 +58,7 @@ export function discoveryArgs(spec: DiscoverySpec, root: string): string[] {
     ...flag('--discovery-cert-file', spec.certFile),
     ...flag('--discovery-key-file', spec.keyFile),
     ...flag('--discovery-user', spec.user),
-    ...flag('--discovery-password-env', passwordFrom && 'fromEnv' in passwordFrom ? passwordFrom.fromEnv : undefined),
-    ...flag(
-      '--discovery-password-file',
-      passwordFrom && 'fromFile' in passwordFrom ? passwordFrom.fromFile : undefined,
-    ),
+    ...flag('--discovery-password-env', spec.passwordFrom && PASSWORD_VARIABLE),
     ...ttl,
   ];
 }

@@ -4,7 +4,7 @@ import { DEFAULT_KV_LEASE_MS } from '../engines/vllm/kv-transfer.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { explainPort } from './explain-port.ts';
 import type { DiscoverySpec, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
-import { discoveryArgs } from './plan-discovery.ts';
+import { discoveryArgs, discoveryEnv } from './plan-discovery.ts';
 import { formatLabels, hasLabels, type PlanHost } from './plan-hosts.ts';
 import { drainOf, livenessOf, restartOf } from './process-policies.ts';
 
@@ -82,7 +82,7 @@ function planFrontend(
       ...leaseArgs(recipe, context.workers),
       ...(frontend.seed === undefined ? [] : ['--seed', String(frontend.seed + replica)]),
     ],
-    env: { ...host.env, ...frontend.env },
+    env: { ...discoveryEnv(context.discovery), ...host.env, ...frontend.env },
     cwd: null,
     ports: { http: port },
     fixedPorts: fixed ? ['http'] : [],

@@ -85,10 +85,14 @@ async function checkRow(
   for (let count = 0; count < 10; count += 1) await ask(before.endpoint);
 
   const back = () =>
-    waitFor('decode-0 to be back', async () => {
-      const snapshot = await box.status();
-      return snapshot.processes.find(({ name, state }) => name === 'decode-0' && state === 'ready') && snapshot;
-    });
+    waitFor(
+      'decode-0 to be back',
+      async () => {
+        const snapshot = await box.status();
+        return snapshot.processes.find(({ name, state }) => name === 'decode-0' && state === 'ready') && snapshot;
+      },
+      60_000,
+    );
   // By itself where the table says so; else it is not back, and comes back once mended as the table says.
   if (store && (controller || agent)) await back();
   else expect((await box.status()).processes.find(({ name }) => name === 'decode-0')?.state).not.toBe('ready');

@@ -37,7 +37,8 @@ describe('an etcd that runs already', () => {
     });
     const frontend = plan.processes.find(({ role }) => role === 'frontend')!;
     expect(flag(frontend, '--discovery-endpoints')).toBe('https://a:2379,https://b:2379');
-    expect(flag(frontend, '--discovery-password-env')).toBe('WORD');
+    expect(flag(frontend, '--discovery-password-env')).toBe('DYNAMO_DISCOVERY_PASSWORD');
+    expect(frontend.env).toEqual({ DYNAMO_DISCOVERY_PASSWORD: { fromEnv: 'WORD' } });
     expect(missingSecrets(plan, {})).toEqual(['WORD']);
     expect(discoveryBackend(plan.discovery, '/root')).toEqual({
       backend: 'etcd',
@@ -51,8 +52,8 @@ describe('an etcd that runs already', () => {
 
   it('shows where the secret is, since that is none', async () => {
     const plan = await planText(text);
-    expect(renderPlan(plan)).toContain('--discovery-password-env WORD');
-    expect(maskPlan(plan).processes.at(-1)?.argv).toContain('WORD');
+    expect(renderPlan(plan)).toContain('DYNAMO_DISCOVERY_PASSWORD=<from env WORD>');
+    expect(maskPlan(plan).processes.at(-1)?.argv).toContain('DYNAMO_DISCOVERY_PASSWORD');
   });
 });
 
