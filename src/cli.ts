@@ -1,6 +1,7 @@
 import nodeModule from 'node:module';
 import { CommanderError } from 'commander';
 import { DynamoError, messageOf } from './base/errors.ts';
+import { inAscii, showsUtf8 } from './base/locale.ts';
 import { packageVersion } from './base/package-root.ts';
 import { buildProgram } from './commands/program.ts';
 
@@ -65,5 +66,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(0);
   throw error;
 });
+// What nobody reads on standard error is no reason to stop.
+process.stderr.on('error', () => {});
+
+// Where the locale knows no UTF-8, signs of ours become ASCII. JSON is UTF-8 by definition.
+if (!showsUtf8(process.env, process.platform) && !process.argv.includes('--json')) {
+  for (const stream of [process.stdout, process.stderr]) {
+    const write = stream.write.bind(stream) as (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;
+    stream.write = (chunk: string | Uint8Array, ...rest: unknown[]) =>
+      write(typeof chunk === 'string' ? inAscii(chunk) : chunk, ...rest);
+  }
+}
 
 process.exit(await main(process.argv));

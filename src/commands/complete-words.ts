@@ -128,7 +128,7 @@ function valuesOf(option: Option, sources: CompletionSources): Completion {
 }
 
 function byName(name: string, line: Line, sources: CompletionSources): Completion {
-  if (/role/.test(name))
+  if (/^(role|group)\b/.test(name))
     return {
       ...NOTHING,
       open: true,
@@ -140,8 +140,12 @@ function byName(name: string, line: Line, sources: CompletionSources): Completio
     case 'target':
       return { ...NOTHING, candidates: [...sources.deployments(), ...sources.recipes()], files: true };
     case 'name':
-    case 'deployment':
-      return { ...NOTHING, candidates: sources.deployments() };
+    case 'deployment': {
+      // `logs` takes processes of the only deployment without its name.
+      const also = line.command.registeredArguments.some((each) => each.name() === 'process');
+      const processes = also ? sources.processes(line.deployment) : [];
+      return { ...NOTHING, candidates: [...sources.deployments(), ...processes] };
+    }
     case 'process':
       return { ...NOTHING, candidates: sources.processes(line.deployment) };
     case 'template':

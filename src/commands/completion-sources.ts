@@ -20,10 +20,14 @@ export function localSources(env: NodeJS.ProcessEnv): CompletionSources {
     processes: (deployment) =>
       (plan(deployment)?.processes ?? []).map(({ name, role }) => ({ value: name, about: role })),
     roles: (deployment) => {
-      const roles = (plan(deployment)?.processes ?? []).map(({ role }) => role);
-      return [...new Set(roles)].map((role) => ({
-        value: role,
-        about: `${roles.filter((each) => each === role).length} now`,
+      const found = plan(deployment);
+      const names = (found?.processes ?? []).flatMap(({ role, model }) => {
+        if (model === null) return [];
+        return found && found.models.length > 1 ? [`${model}/${role}`] : [role];
+      });
+      return [...new Set(names)].map((value) => ({
+        value,
+        about: `${names.filter((each) => each === value).length} now`,
       }));
     },
   };

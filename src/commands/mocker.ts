@@ -94,9 +94,11 @@ function addOptions(command: Command): Command {
       'after',
       `
 Environment:
-  VLLM_NIXL_SIDE_CHANNEL_HOST, VLLM_NIXL_SIDE_CHANNEL_PORT   address where a prefill worker is asked for KV cache,
-                                                             bound and advertised (localhost, 5600)
-  VLLM_HTTP_TIMEOUT_KEEP_ALIVE                               seconds until an idle connection is closed (5)`,
+  VLLM_NIXL_SIDE_CHANNEL_HOST, VLLM_NIXL_SIDE_CHANNEL_PORT
+      address where a prefill worker is asked for KV cache,
+      bound and advertised (localhost, 5600)
+  VLLM_HTTP_TIMEOUT_KEEP_ALIVE
+      seconds until an idle connection is closed (5)`,
     );
 }
 

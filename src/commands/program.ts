@@ -3,6 +3,8 @@ import { COMMANDS } from './registry.ts';
 
 const HELP_FLAGS = '-h, --help';
 const HELP_TEXT = 'show this help';
+/** Explanations are wrapped down to this many columns: long options leave no more on a terminal of 60. */
+const MIN_WIDTH_TO_WRAP = 16;
 
 /** The whole program from the command table. Runs nothing and reads nothing: `cli.ts` runs it, `cli-docs.ts` writes it down. */
 export function buildProgram(version: string): Command {
@@ -15,7 +17,7 @@ export function buildProgram(version: string): Command {
     .showHelpAfterError('(run with --help for usage)')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^(error: .*)$/m, '$1 [USAGE]')) })
-    .configureHelp({ optionDescription: describeOption })
+    .configureHelp({ optionDescription: describeOption, minWidthToWrap: MIN_WIDTH_TO_WRAP })
     .addHelpText('after', '\nExample:\n  $ dynamo serve recipes/quickstart.yaml\n');
   for (const entry of COMMANDS) {
     const command = program.command(entry.name, { hidden: entry.hidden ?? false }).description(entry.summary);

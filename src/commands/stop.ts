@@ -1,4 +1,16 @@
+import { existsSync } from 'node:fs';
+import { DynamoError } from '../base/errors.ts';
 import type { CommandEntry } from './command.ts';
+
+/** A record that cannot be read does not keep a controller that runs from stopping its deployment. */
+function isUp(dir: string, readPhase: () => string): boolean {
+  try {
+    return !['stopped', 'failed'].includes(readPhase());
+  } catch (error) {
+    if (error instanceof DynamoError && error.code === 'STATE_UNREADABLE' && existsSync(dir)) return true;
+    throw error;
+  }
+}
 
 export const stopCommand: CommandEntry = {
   name: 'stop',
@@ -16,9 +28,9 @@ export const stopCommand: CommandEntry = {
           import('../deployment/state-dir.ts'),
         ]);
         const deployment = name ?? theOnlyDeployment();
-        const { phase } = readDeployment(deployment);
-        const wasUp = phase !== 'stopped' && phase !== 'failed';
-        await stopDeployment(deployment, deploymentDir(deployment), {
+        const dir = deploymentDir(deployment);
+        const wasUp = isUp(dir, () => readDeployment(deployment).phase);
+        await stopDeployment(deployment, dir, {
           force: flags.force ?? false,
           onSuspended: (pid) => process.stderr.write(`its controller (pid ${pid}) does not answer: ending it first\n`),
         });

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { pause } from '../base/abort.ts';
+import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
 import { connectSocket } from '../base/unix-socket.ts';
@@ -17,7 +18,7 @@ import {
 } from '../supervise/protocol.ts';
 import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
-import { deploymentPaths } from './state-dir.ts';
+import { deploymentPaths, makePrivateDir } from './state-dir.ts';
 
 export type ControllerPeer = RpcPeer<Methods, ControllerMethods, Notifications, ControllerNotifications>;
 
@@ -58,6 +59,16 @@ export async function connectController(
   }
 }
 
+/** Throws `STATE_UNREADABLE` where the state folder cannot be written. */
+function openControllerLog(file: string): number {
+  makePrivateDir(path.dirname(file));
+  try {
+    return openSync(file, 'a', 0o600);
+  } catch (error) {
+    throw explainWriteError(error, file);
+  }
+}
+
 /**
  * Spawns a controller in a session of its own and waits until it listens. Without a request it adopts what is there.
  * Throws what the controller reports (`DEPLOYMENT_BUSY` when another one has the lock), or `START_LOST` with its last lines.
@@ -68,8 +79,7 @@ export async function spawnController(
   request: StartRequest | undefined,
 ): Promise<{ pid: number }> {
   const { controllerLog } = deploymentPaths(dir);
-  mkdirSync(path.dirname(controllerLog), { recursive: true, mode: 0o700 });
-  const log = openSync(controllerLog, 'a', 0o600);
+  const log = openControllerLog(controllerLog);
   const [node, cli] = selfCommand();
   const child = spawn(node, [cli, 'controller', '--deployment', deployment, '--dir', dir], {
     detached: true,

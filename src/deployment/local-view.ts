@@ -63,13 +63,23 @@ export function findEndpoint(name: string): string {
   });
 }
 
-/** Name of the only deployment that is up, for commands without an argument. Throws `NO_DEPLOYMENT` or `USAGE`. */
+/**
+ * Name of the only deployment that is up, for commands without an argument. One that cannot be read counts only when no other is up.
+ * Throws `NO_DEPLOYMENT`, `USAGE`, or why the one cannot be read.
+ */
 export function theOnlyDeployment(): string {
+  const unreadable: unknown[] = [];
   const names = listDeploymentNames().filter((name) => {
-    const record = readRecord(deploymentPaths(deploymentDir(name)).record);
-    return record !== undefined && record.phase !== 'stopped' && record.phase !== 'failed';
+    try {
+      const record = readRecord(deploymentPaths(deploymentDir(name)).record);
+      return record !== undefined && record.phase !== 'stopped' && record.phase !== 'failed';
+    } catch (error) {
+      unreadable.push(error);
+      return false;
+    }
   });
   if (names.length === 1) return names[0]!;
+  if (names.length === 0 && unreadable.length > 0) throw unreadable[0];
   if (names.length === 0)
     throw new DynamoError('NO_DEPLOYMENT', 'no deployment is running', {
       hint: 'Start one: dynamo serve recipes/quickstart.yaml',

@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, type SerializedError } from '../base/errors.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import type { LaunchPlan, PairSpec, ProcessSpec } from '../plan/launch-plan.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import type { ScaleStep } from '../plan/scale-targets.ts';
@@ -23,6 +25,8 @@ export interface DeploymentRecord {
   phase: 'starting' | 'committed' | 'stopping' | 'stopped' | 'failed';
   startedAt: string;
   error: SerializedError | null;
+  /** Hosts of the plan that are not this machine; absent when there are none. */
+  hosts?: HostEntry[];
   /** What the plan was made of: a change of what runs is planned from it. Absent in a record of an earlier release. */
   planInput?: PlanInput;
   /** Changes of what this generation runs so far; a commit record in discovery each. */
@@ -58,18 +62,37 @@ export interface PendingChange {
 
 export type NewDeploymentRecord = Omit<DeploymentRecord, 'schemaVersion'>;
 
-/** Undefined when the deployment was never started. Throws `STATE_VERSION` for a record of another format. */
+/**
+ * Undefined when the deployment was never started. Throws `STATE_VERSION` for a record of another format, `STATE_UNREADABLE` for one that
+ * cannot be read or is none.
+ */
 export function readRecord(file: string): DeploymentRecord | undefined {
-  const value = readJsonFile(file);
+  let value: unknown;
+  try {
+    value = readJsonFile(file);
+  } catch (error) {
+    if (error instanceof DynamoError && error.cause instanceof SyntaxError) throw damaged(file, error);
+    throw error;
+  }
   if (value === undefined) return undefined;
   const schemaVersion = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
+  if (typeof schemaVersion !== 'number') throw damaged(file, undefined);
   if (schemaVersion !== SCHEMA_VERSION) {
     throw new DynamoError(
       'STATE_VERSION',
-      `${file} was written by another version of dynamo (format ${String(schemaVersion)}, not ${SCHEMA_VERSION})`,
+      `${file} was written by ${schemaVersion > SCHEMA_VERSION ? 'a newer' : 'an older'} version of dynamo (format ${schemaVersion}, not ${SCHEMA_VERSION})`,
     );
   }
   return value as DeploymentRecord;
+}
+
+/** Records are replaced in one step, so this is a disk's or a person's doing. */
+function damaged(file: string, cause: unknown): DynamoError {
+  const dir = path.dirname(file);
+  return new DynamoError('STATE_UNREADABLE', `${file} is damaged: it is no record of a deployment`, {
+    hint: `\`dynamo stop ${path.basename(dir)}\` still works while its controller runs. Else end what runs and remove ${dir}.`,
+    cause,
+  });
 }
 
 export function writeRecord(file: string, record: NewDeploymentRecord): DeploymentRecord {

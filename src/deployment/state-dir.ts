@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { explainWriteError } from '../base/atomic-file.ts';
@@ -90,6 +90,22 @@ export function processLog(paths: AgentPaths, processName: string): string {
 export function makePrivateDir(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const code = systemCode(error);
+    // On a read-only disk Node reports ENOENT for nested folders.
+    if (code === 'ENOENT') refuseReadOnly(dir);
+    if (code === 'ENOTDIR' || code === 'EEXIST' || code === 'ENOENT')
+      throw new DynamoError('STATE_UNREADABLE', `cannot make the folder ${dir}: ${code}`, { cause: error });
+    throw explainWriteError(error, dir);
+  }
+}
+
+/** Throws when the nearest folder above that exists cannot be written. */
+function refuseReadOnly(dir: string): void {
+  let above = path.dirname(dir);
+  while (!existsSync(above) && above !== path.dirname(above)) above = path.dirname(above);
+  try {
+    accessSync(above, constants.W_OK);
   } catch (error) {
     throw explainWriteError(error, dir);
   }

@@ -49,6 +49,11 @@ describe('completion', () => {
     expect(values('drain', '--deployment', '')).toEqual(['alpha', 'beta']);
   });
 
+  it('completes groups of workers up to their number', () => {
+    expect(complete('scale', 'pre')).toMatchObject({ candidates: [{ value: 'prefill=' }], open: true });
+    expect(values('logs', '')).toEqual(['alpha', 'beta', 'frontend', 'decode-0']);
+  });
+
   it('knows which words are values of options', () => {
     expect(values('chat', '--system', 'be brief', 'al')).toEqual(['alpha']);
     expect(values('status', '--json', 'al')).toEqual(['alpha']);
