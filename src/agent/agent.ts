@@ -21,6 +21,7 @@ import { AgentStore } from './agent-store.ts';
 import { decidePendingChange, handleChanges } from './change-handlers.ts';
 import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
+import { HostWatch } from './host-watch.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { StartLease } from './start-lease.ts';
 import { handleSharing } from './store-handlers.ts';
@@ -69,6 +70,7 @@ class Agent {
   readonly #events: EventLog;
   readonly #lease = new StartLease();
   readonly #ended = new AbortController();
+  readonly #hostWatch = new HostWatch(() => this.#announce());
   readonly #peers = new Set<ControllerPeer>();
   #controller: ControllerPeer | undefined;
   #epoch: number;
@@ -111,6 +113,7 @@ class Agent {
     });
     await this.#gang.adopt();
     const keeping = this.#keepLogs(signal);
+    const watching = this.#hostWatch.run(signal);
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
     this.#options.onListening();
@@ -123,6 +126,7 @@ class Agent {
     server.close();
     for (const peer of this.#peers) peer.close();
     await keeping;
+    await watching;
     await crashes.settled();
     await this.#store[Symbol.asyncDispose]();
     this.#options.signal.removeEventListener('abort', stop);
@@ -335,6 +339,8 @@ class Agent {
       storeProblem: this.#store.problem,
       processes: this.#gang.snapshots(),
       pairs: this.#gang.pairs(),
+      gpus: this.#hostWatch.gpus,
+      links: this.#hostWatch.links,
     };
   }
 

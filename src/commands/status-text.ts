@@ -1,5 +1,7 @@
+import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { DeploymentSnapshot, ExitSnapshot, PhaseSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { GpuUse } from '../hosts/gpu-use.ts';
 import { renderTable } from './table.ts';
 
 /** The text of `dynamo status`, at most 80 columns wide unless a reason is longer. Pure. */
@@ -12,6 +14,8 @@ export function renderStatus(snapshot: DeploymentSnapshot): string {
     `  started   ${snapshot.startedAt} (generation ${snapshot.generation}, epoch ${snapshot.epoch})`,
     '',
     ...renderTable(['PROCESS', 'STATE', 'PID', 'PORT', 'RESTARTS', 'FOR'], snapshot.processes.map(row)),
+    ...gpuTable(snapshot),
+    ...linkNotes(snapshot),
     ...notes(snapshot),
   ];
   return `${lines.join('\n')}\n`;
@@ -26,6 +30,38 @@ function row(process: ProcessSnapshot): string[] {
     String(process.restarts),
     formatDuration(process.inStateMs),
   ];
+}
+
+/** Who uses GPUs how much; nothing where there are none. */
+function gpuTable({ hosts = [] }: DeploymentSnapshot): string[] {
+  const rows = hosts.flatMap(({ name, gpus }) =>
+    gpus.map((gpu) => [
+      name,
+      String(gpu.index),
+      gpu.name.replace(/^NVIDIA /, ''),
+      gpu.utilisation === null ? '-' : `${Math.round(gpu.utilisation)} %`,
+      memoryOf(gpu),
+      gpu.powerW === null ? '-' : `${Math.round(gpu.powerW)} W`,
+      gpu.temperatureC === null ? '-' : `${Math.round(gpu.temperatureC)} °C`,
+    ]),
+  );
+  return rows.length === 0 ? [] : ['', ...renderTable(['HOST', 'GPU', 'NAME', 'USE', 'MEMORY', 'POWER', 'TEMP'], rows)];
+}
+
+function memoryOf({ memoryUsedBytes: used, memoryBytes: all }: GpuUse): string {
+  return used === null || all === null ? '-' : `${formatBytes(used)} of ${formatBytes(all)}`;
+}
+
+/** RDMA links that are not up: KV transfer would go slower ways. */
+function linkNotes({ hosts = [] }: DeploymentSnapshot): string[] {
+  const lines = hosts.flatMap(({ name, links }) => {
+    const rdma = links.filter((link) => link.kind === 'rdma');
+    const down = rdma.filter((link) => !link.up).map((link) => `${link.name} (${link.state})`);
+    return down.length === 0
+      ? []
+      : [`${name}: ${down.length} of ${rdma.length} RDMA links are not up: ${down.join(', ')}`];
+  });
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 function notes(snapshot: DeploymentSnapshot): string[] {

@@ -1,6 +1,13 @@
 import type { AgentStatus } from '../supervise/protocol.ts';
 import type { DeploymentRecord } from './record.ts';
-import type { AgentSnapshot, DeploymentSnapshot, DeploymentState, PairSnapshot, ProcessSnapshot } from './snapshot.ts';
+import type {
+  AgentSnapshot,
+  DeploymentSnapshot,
+  DeploymentState,
+  HostSnapshot,
+  PairSnapshot,
+  ProcessSnapshot,
+} from './snapshot.ts';
 
 export interface SnapshotParts {
   record: DeploymentRecord;
@@ -36,6 +43,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     startedAt: record.startedAt,
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
     agents: record.plan.hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
+    hosts: record.plan.hosts.map((host) => hostSnapshot(host, parts.agents.get(host))),
     processes,
     pairs: pairsOf(record, parts.agents),
     error: record.error,
@@ -72,6 +80,16 @@ function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnap
     pid: status.identity.pid,
     state: status.inDoubt ? 'in-doubt' : 'connected',
     storeProblem: status.storeProblem ?? null,
+  };
+}
+
+function hostSnapshot(name: string, status: AgentStatus | undefined): HostSnapshot {
+  return {
+    name,
+    reachable: status !== undefined,
+    agent: agentSnapshot(name, status).state,
+    gpus: status?.gpus ?? [],
+    links: status?.links ?? [],
   };
 }
 

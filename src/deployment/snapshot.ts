@@ -1,5 +1,7 @@
 import type { SerializedError } from '../base/errors.ts';
 import type { Role } from '../base/role.ts';
+import type { GpuUse } from '../hosts/gpu-use.ts';
+import type { LinkState } from '../hosts/link-state.ts';
 
 /** One view of a deployment at one moment: what `status`, the log lines of `serve` and the screens show. JSON-safe and stable. */
 export interface DeploymentSnapshot {
@@ -24,6 +26,8 @@ export interface DeploymentSnapshot {
   startedAt: string;
   controller: { pid: number } | null;
   agents: AgentSnapshot[];
+  /** Hosts of the plan with what their agents see of them. Absent from a controller of an earlier release. */
+  hosts?: HostSnapshot[];
   processes: ProcessSnapshot[];
   pairs: PairSnapshot[];
   /** Why it failed, when it did. */
@@ -35,6 +39,17 @@ export interface DeploymentSnapshot {
  * `degraded`: tokens flow, but a process is not ready.
  */
 export type DeploymentState = 'starting' | 'ready' | 'degraded' | 'failed' | 'stopping' | 'stopped';
+
+export interface HostSnapshot {
+  name: string;
+  /** Its agent answers. What is not reachable is not known to be down. */
+  reachable: boolean;
+  agent: AgentSnapshot['state'];
+  /** Empty without GPUs, or while it is not reachable. */
+  gpus: GpuUse[];
+  /** Network and RDMA links of its devices. */
+  links: LinkState[];
+}
 
 export interface AgentSnapshot {
   host: string;

@@ -1,7 +1,9 @@
 import type { SerializedError } from '../base/errors.ts';
 import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
+import type { GpuUse } from '../hosts/gpu-use.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
+import type { LinkState } from '../hosts/link-state.ts';
 import type { DiscoverySpec, LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import type { ScaleStep } from '../plan/scale-targets.ts';
@@ -93,6 +95,10 @@ export interface AgentStatus {
   storeProblem: string | null;
   processes: ProcessSnapshot[];
   pairs: PairSnapshot[];
+  /** Use of the host's GPUs; empty without nvidia-smi, absent from an agent of an earlier release. */
+  gpus?: GpuUse[];
+  /** Its network and RDMA links. */
+  links?: LinkState[];
 }
 
 export interface ReserveParams {

@@ -1,24 +1,29 @@
 import { ROLES } from '../base/role.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { GpuUse } from '../hosts/gpu-use.ts';
 import type { ProcessLoad } from './data/process-load.ts';
 import type { ViewState } from './deployment-view.ts';
 
 /** A row of the process table: a process, or the head of a group of several with their sums. */
 export type ProcessRow =
   | { kind: 'process'; process: ProcessSnapshot; load: ProcessLoad | null }
-  | { kind: 'group'; label: string; ready: number; count: number; restarts: number; load: ProcessLoad };
+  | { kind: 'group'; label: string; ready: number; count: number; restarts: number; load: ProcessLoad }
+  /** Under the head of a host that has GPUs. */
+  | { kind: 'gpus'; host: string; gpus: GpuUse[] };
 
 const NO_LOAD: ProcessLoad = { running: null, waiting: null, kvUsage: null, tokensPerSecond: null };
 
 /** The table's rows, by role or by host. A role of a single process has no head; every host has one. Pure. */
 export function processRows(view: ViewState, groupBy: 'role' | 'host'): ProcessRow[] {
-  return groupsOf(view, groupBy).flatMap(({ label, processes }) => {
+  return groupsOf(view, groupBy).flatMap(({ label, processes, gpus }) => {
     const rows: ProcessRow[] = processes.map((process) => ({
       kind: 'process',
       process,
       load: view.loads[process.name] ?? null,
     }));
-    return groupBy === 'role' && processes.length < 2 ? rows : [headOf(label, processes, view), ...rows];
+    if (groupBy === 'role' && processes.length < 2) return rows;
+    const use: ProcessRow[] = gpus.length > 0 ? [{ kind: 'gpus', host: label, gpus }] : [];
+    return [headOf(label, processes, view), ...use, ...rows];
   });
 }
 
@@ -27,14 +32,22 @@ export function processOrder(view: ViewState, groupBy: 'role' | 'host'): string[
   return groupsOf(view, groupBy).flatMap(({ processes }) => processes.map((process) => process.name));
 }
 
-function groupsOf(view: ViewState, groupBy: 'role' | 'host'): { label: string; processes: ProcessSnapshot[] }[] {
-  const { processes, agents } = view.snapshot;
+function groupsOf(
+  view: ViewState,
+  groupBy: 'role' | 'host',
+): { label: string; processes: ProcessSnapshot[]; gpus: GpuUse[] }[] {
+  const { processes, agents, hosts = [] } = view.snapshot;
   const groups =
     groupBy === 'role'
-      ? ROLES.map((role) => ({ label: role, processes: processes.filter((process) => process.role === role) }))
+      ? ROLES.map((role) => ({
+          label: role,
+          processes: processes.filter((process) => process.role === role),
+          gpus: [],
+        }))
       : agents.map(({ host, state }) => ({
           label: state === 'connected' ? host : `${host} (${state})`,
           processes: processes.filter((process) => process.host === host),
+          gpus: hosts.find(({ name }) => name === host)?.gpus ?? [],
         }));
   return groups.filter((group) => group.processes.length > 0);
 }

@@ -8,6 +8,7 @@ import { processTone } from '../state-tone.ts';
 import { type ColumnSpec, fitColumns } from '../text/fit-columns.ts';
 import type { Span } from '../text/fit-spans.ts';
 import { formatAge, formatCount, formatShare } from '../text/format.ts';
+import { gpuLine } from '../text/gpu-line.ts';
 import { pad } from '../text/width.ts';
 import { type Tone, useTheme } from '../theme.ts';
 import { Line } from './line.tsx';
@@ -182,6 +183,15 @@ export function ProcessTable({ view, groupBy, chosen, width, rows }: ProcessTabl
             />
           );
         }
+        if (row.kind === 'gpus')
+          return (
+            <Line
+              key={`gpus ${row.host}`}
+              width={width}
+              tone="dim"
+              spans={[{ text: `  ${gpuLine(row.gpus, width - 2, glyphs)}` }]}
+            />
+          );
         const isChosen = row.process.name === chosen;
         const name = pad(row.process.name, nameWidth, 'left', glyphs.ellipsis);
         return (

@@ -129,4 +129,41 @@ describe('renderStatus', () => {
     expect([stateColumns.size, portColumns.size]).toEqual([1, 1]);
     expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
   });
+
+  it('shows how GPUs are used, and RDMA links that are not up', () => {
+    const gpu = { index: 0, name: 'NVIDIA H100 80GB HBM3', utilisation: 96.7, powerW: 612.4, temperatureC: 64 };
+    const hosts = [
+      {
+        name: 'gpu-a',
+        reachable: true,
+        agent: 'connected' as const,
+        gpus: [
+          { ...gpu, memoryUsedBytes: 70 * 1024 ** 3, memoryBytes: 80 * 1024 ** 3 },
+          {
+            ...gpu,
+            index: 1,
+            utilisation: null,
+            memoryUsedBytes: null,
+            memoryBytes: null,
+            powerW: null,
+            temperatureC: null,
+          },
+        ],
+        links: [
+          { name: 'mlx5_0', kind: 'rdma' as const, up: true, state: 'active', rateGbps: 400 },
+          { name: 'mlx5_1', kind: 'rdma' as const, up: false, state: 'init', rateGbps: null },
+          { name: 'eno1', kind: 'ethernet' as const, up: false, state: 'down', rateGbps: null },
+        ],
+      },
+      { name: 'gpu-b', reachable: false, agent: 'lost' as const, gpus: [], links: [] },
+    ];
+    const text = renderStatus(makeSnapshot({}, { hosts }));
+    expect(text).toContain(`
+HOST   GPU  NAME            USE   MEMORY            POWER  TEMP
+gpu-a  0    H100 80GB HBM3  97 %  70 GiB of 80 GiB  612 W  64 °C
+gpu-a  1    H100 80GB HBM3  -     -                 -      -
+
+gpu-a: 1 of 2 RDMA links are not up: mlx5_1 (init)
+`);
+  });
 });

@@ -13,6 +13,8 @@ import type {
   ProcessSnapshot,
   ProcessState,
 } from '../../../src/deployment/snapshot.ts';
+import type { GpuUse } from '../../../src/hosts/gpu-use.ts';
+import type { LinkState } from '../../../src/hosts/link-state.ts';
 import type { EventRecord } from '../../../src/supervise/protocol.ts';
 import { trivialPlan, trivialProcess } from '../../helpers/trivial-plan.ts';
 
@@ -59,6 +61,16 @@ const known: ProcessSnapshot = {
   startPhases: [{ phase: 'start', ms: 1 }],
   logFile: '',
 };
+const gpu: GpuUse = {
+  index: 0,
+  name: '',
+  utilisation: null,
+  memoryUsedBytes: null,
+  memoryBytes: null,
+  powerW: null,
+  temperatureC: null,
+};
+const link: LinkState = { name: '', kind: 'rdma', up: true, state: '', rateGbps: null };
 const record: DeploymentRecord = {
   schemaVersion: 1,
   name: 'demo',
@@ -89,6 +101,8 @@ const snapshot = composeSnapshot({
         storeProblem: null,
         processes: [known],
         pairs: [],
+        gpus: [gpu],
+        links: [link],
       },
     ],
   ]),
@@ -99,6 +113,9 @@ describe('docs/json-output.md', () => {
     ['Snapshot', snapshot],
     ['Controller', snapshot.controller!],
     ['Agent', snapshot.agents[0]!],
+    ['Host', snapshot.hosts![0]!],
+    ['GPU', gpu],
+    ['Link', link],
     ['Process', snapshot.processes[0]!],
     ['Process', snapshot.processes[1]!],
     ['Phase', snapshot.processes[0]!.startPhases[0]!],

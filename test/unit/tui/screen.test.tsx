@@ -109,7 +109,29 @@ const panes: [string, Partial<UiState>, Partial<ViewState>][] = [
   ['typing', { pane: 'logs', prompt: { kind: 'filter', text: 'error' } }, {}],
 ];
 
+const withGpus = () => {
+  const snapshot = recordedSnapshot('degraded');
+  const gpu = { name: 'NVIDIA H100 80GB HBM3', memoryBytes: 80 * 1024 ** 3, temperatureC: 61 };
+  const use = (index: number, share: number) => ({
+    ...gpu,
+    index,
+    utilisation: share * 100,
+    memoryUsedBytes: share * gpu.memoryBytes,
+    powerW: 100 + 600 * share,
+  });
+  const gpus = [use(0, 0.95), use(1, 0.9), use(2, 0.4), use(3, 0)];
+  return { ...snapshot, hosts: [{ name: 'local', reachable: true, agent: 'connected' as const, gpus, links: [] }] };
+};
+
 describe('panes and covers', () => {
+  it('processes by host, with the use of GPUs', async () => {
+    const text = drawScreen(viewOf(withGpus()), { ui: { groupBy: 'host' } });
+    expectToFit(text, 80, 24);
+    await expect(`${text}\n`).toMatchFileSnapshot(golden('pane-by-host-gpus'));
+    for (const columns of [20, 40, 120])
+      expectToFit(drawScreen(viewOf(withGpus()), { columns, ui: { groupBy: 'host' } }), columns, 24);
+  });
+
   it.each(panes)('%s', async (name, ui, change) => {
     const text = drawScreen(viewOf(recordedSnapshot('degraded'), change), { ui });
     expectToFit(text, 80, 24);
