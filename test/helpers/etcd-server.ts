@@ -26,16 +26,22 @@ export class EtcdServer implements AsyncDisposable {
   #child: ChildProcess | undefined;
   #log = '';
 
-  private constructor(dataDir: string, clientPort: number, peerPort: number, flags: readonly string[]) {
+  private constructor(
+    name: string,
+    dataDir: string,
+    clientPort: number,
+    peers: readonly { name: string; url: string }[],
+    flags: readonly string[],
+  ) {
     this.#dataDir = dataDir;
     const scheme = flags.includes('--cert-file') ? 'https' : 'http';
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const peerUrl = peers.find((peer) => peer.name === name)!.url;
     this.url = `${scheme}://127.0.0.1:${clientPort}`;
     this.#argv = [
-      ...['--name', 'solo', '--data-dir', path.join(dataDir, 'member'), '--log-level', 'error'],
+      ...['--name', name, '--data-dir', path.join(dataDir, 'member'), '--log-level', 'error'],
       ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
-      ...['--initial-cluster', `solo=${peerUrl}`, ...flags],
+      ...['--initial-cluster', peers.map((peer) => `${peer.name}=${peer.url}`).join(','), ...flags],
     ];
   }
 
@@ -43,7 +49,8 @@ export class EtcdServer implements AsyncDisposable {
     // In memory: a test writes thousands of records, and etcd syncs each one to the disk.
     const parent = process.platform === 'linux' ? '/dev/shm' : os.tmpdir();
     const dataDir = await mkdtemp(path.join(parent, 'dynamo-etcd-'));
-    const server = new EtcdServer(dataDir, await freePort(), await freePort(), flags);
+    const peers = [{ name: 'solo', url: `http://127.0.0.1:${await freePort()}` }];
+    const server = new EtcdServer('solo', dataDir, await freePort(), peers, flags);
     try {
       await server.up();
     } catch (error) {
@@ -51,6 +58,16 @@ export class EtcdServer implements AsyncDisposable {
       throw error;
     }
     return server;
+  }
+
+  /** One of several members; not started yet. */
+  static member(options: {
+    name: string;
+    dir: string;
+    clientPort: number;
+    peers: readonly { name: string; url: string }[];
+  }): EtcdServer {
+    return new EtcdServer(options.name, options.dir, options.clientPort, options.peers, []);
   }
 
   /** Starts the server with the data it has, and waits until it serves. */
