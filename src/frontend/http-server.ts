@@ -48,6 +48,9 @@ function handle(context: FrontendContext, request: IncomingMessage, response: Se
     case 'POST /v1/completions':
       void serveCompletion(context, 'text', request, response);
       break;
+    case 'POST /v1/embeddings':
+      void serveCompletion(context, 'embeddings', request, response);
+      break;
     case 'GET /v1/models':
       sendJson(response, 200, listModels(context));
       break;

@@ -5,6 +5,12 @@ import type { FrontendMetrics } from './frontend-metrics.ts';
 
 /** Metric label of requests for a model that is not served. */
 const UNKNOWN_MODEL = 'unknown';
+/** Metric label. */
+const ENDPOINTS: Record<CompletionKind, string> = {
+  chat: 'chat_completions',
+  text: 'completions',
+  embeddings: 'embeddings',
+};
 
 /** `ok`, the client left, refused or failed before or after the first byte. */
 export type Outcome = 'ok' | 'disconnected' | 'rejected' | 'failed' | 'cut';
@@ -43,7 +49,7 @@ export class RequestRecord {
     const model = this.modelKnown ? (this.model ?? UNKNOWN_MODEL) : UNKNOWN_MODEL;
     metrics.requests.add(1, [
       model,
-      this.kind === 'chat' ? 'chat_completions' : 'completions',
+      ENDPOINTS[this.kind],
       this.stream ? 'stream' : 'unary',
       this.outcome === 'ok' ? 'success' : 'error',
       this.outcome === 'disconnected' ? 'cancelled' : this.errorType,

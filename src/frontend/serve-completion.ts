@@ -11,6 +11,7 @@ import { splitObstacleIn } from '../openai/leg-fields.ts';
 import { ClientLink } from './client-link.ts';
 import { DIALECTS } from './flow/dialects.ts';
 import { type PreparedRequest, withUsageAsked } from './flow/prepared-request.ts';
+import { serveEmbeddings } from './flow/serve-embeddings.ts';
 import { serveRaced } from './flow/serve-raced.ts';
 import { serveSplit } from './flow/serve-split.ts';
 import { serveWhole } from './flow/serve-whole.ts';
@@ -22,7 +23,11 @@ import { forwardedHeaders, NO_PINS, requestIdOf, workerPinsOf } from './request-
 import { RequestRecord } from './request-record.ts';
 import { withoutUntrustedFields } from './untrusted-fields.ts';
 
-const PATHS: Record<CompletionKind, string> = { chat: '/v1/chat/completions', text: '/v1/completions' };
+const PATHS: Record<CompletionKind, string> = {
+  chat: '/v1/chat/completions',
+  text: '/v1/completions',
+  embeddings: '/v1/embeddings',
+};
 
 /** Serves one completion request from its body to its log line. Never rejects. */
 export async function serveCompletion(
@@ -96,6 +101,7 @@ function prepare(context: FrontendContext, given: RawRequest): PreparedRequest {
 /** Two legs where the model has prefill workers and the request can be split, else one worker. */
 async function route(context: FrontendContext, prepared: PreparedRequest): Promise<void> {
   const has = (role: WorkerRole) => prepared.model.routers.has(role);
+  if (prepared.request.kind === 'embeddings') return serveEmbeddings(context, prepared);
   if (!has('decode')) return serveWhole(context, prepared, 'aggregated');
   if (!has('prefill') && has('aggregated')) return serveWhole(context, prepared, 'aggregated');
   const dialect = DIALECTS[prepared.model.kvTransfer ?? 'vllm-nixl'];

@@ -1,7 +1,7 @@
 import { DynamoError } from '../base/errors.ts';
 
-/** `chat` is POST /v1/chat/completions, `text` is POST /v1/completions. */
-export type CompletionKind = 'chat' | 'text';
+/** `chat` is POST /v1/chat/completions, `text` is POST /v1/completions, `embeddings` is POST /v1/embeddings. */
+export type CompletionKind = 'chat' | 'text' | 'embeddings';
 
 /** What the frontend reads of a request. Everything else passes through on the client's own bytes. */
 export interface CompletionRequest {
@@ -36,8 +36,9 @@ export function readCompletionRequest(kind: CompletionKind, body: Buffer): Compl
   const fields = parseObject(body);
   const model = fields['model'];
   if (typeof model !== 'string' || model === '') throw new RequestFieldError('`model` must be a string', 'model');
+  if (kind === 'embeddings') return readEmbeddingsRequest(model, fields);
   if (kind === 'chat') checkMessages(fields['messages']);
-  else checkPrompt(fields['prompt']);
+  else checkPrompt(fields['prompt'], 'prompt');
   const stream = optional(fields, 'stream', 'boolean') ?? false;
   const streamOptions = fields['stream_options'] ?? null;
   if (streamOptions !== null && (typeof streamOptions !== 'object' || Array.isArray(streamOptions))) {
@@ -51,6 +52,22 @@ export function readCompletionRequest(kind: CompletionKind, body: Buffer): Compl
     hasStreamOptions: streamOptions !== null,
     maxTokens: tokenLimit(fields, 'max_completion_tokens') ?? tokenLimit(fields, 'max_tokens'),
     fields,
+  };
+}
+
+/** Its input stands as the prompt, which is what routing looks at. Nothing of it is streamed. */
+function readEmbeddingsRequest(model: string, fields: Record<string, unknown>): CompletionRequest {
+  // Engines also embed a chat.
+  if (fields['input'] === undefined && fields['messages'] !== undefined) checkMessages(fields['messages']);
+  else checkPrompt(fields['input'], 'input');
+  return {
+    kind: 'embeddings',
+    model,
+    stream: false,
+    includeUsage: false,
+    hasStreamOptions: false,
+    maxTokens: 0,
+    fields: { ...fields, prompt: fields['input'] ?? '' },
   };
 }
 
@@ -82,11 +99,11 @@ function checkMessages(messages: unknown): void {
 }
 
 /** A string, token ids, or a list of either. */
-function checkPrompt(prompt: unknown): void {
+function checkPrompt(prompt: unknown, field: 'prompt' | 'input'): void {
   if (typeof prompt === 'string') return;
   const first: unknown = Array.isArray(prompt) ? prompt[0] : undefined;
   if (typeof first === 'string' || typeof first === 'number' || Array.isArray(first)) return;
-  throw new RequestFieldError('`prompt` must be a string, token ids, or a non-empty list of these', 'prompt');
+  throw new RequestFieldError(`\`${field}\` must be a string, token ids, or a non-empty list of these`, field);
 }
 
 function optional(fields: Record<string, unknown>, key: string, type: 'boolean'): boolean | undefined {

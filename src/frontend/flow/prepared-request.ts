@@ -13,7 +13,7 @@ export interface PreparedRequest {
   model: ServedModel;
   response: ServerResponse;
   link: ClientLink;
-  /** `/v1/chat/completions` or `/v1/completions`. */
+  /** `/v1/chat/completions`, `/v1/completions` or `/v1/embeddings`. */
   path: string;
   /** Header lines for every leg. */
   headers: string;
