@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Etcd3 } from 'etcd3';
@@ -7,6 +8,7 @@ import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/s
 import { deploymentPaths } from '../../src/deployment/state-dir.ts';
 import { readStat } from '../../src/supervise/identity.ts';
 import { ask, Sandbox } from '../helpers/deployment-sandbox.ts';
+import { EtcdCluster } from '../helpers/etcd-cluster.ts';
 import { EtcdServer, hasEtcd } from '../helpers/etcd-server.ts';
 import { waitFor } from '../helpers/until.ts';
 
@@ -193,5 +195,44 @@ describe.skipIf(!hasEtcd)('discovery in etcd, by the command line', () => {
     expect(box.events().map(({ message }) => message)).toContainEqual(
       expect.stringMatching(/^records of quickstart stay in the store: the variable ETCD_PASSWORD/),
     );
+  });
+
+  it('serves through three members and goes on without their leader', async () => {
+    await using cluster = await EtcdCluster.start();
+    const endpoints = ['--set', `discovery.endpoints=[${cluster.urls.join(', ')}]`];
+    expect(await box.run(...COMMON, ...endpoints)).toMatchObject({ code: 0, stderr: '' });
+    const before = await box.ready();
+    await (await cluster.leader()).kill();
+    await serving(before.endpoint, 2_500);
+    await kill(named(before, 'decode-0').pid!);
+    const after = await statusIs('decode-0 to be back', (now) => {
+      const { state, restarts } = named(now, 'decode-0');
+      return state === 'ready' && restarts === 1;
+    });
+    expect(pidsOf(after, ['decode-0'])).toEqual(pidsOf(before, ['decode-0']));
+    await ask(after.endpoint);
+    expect(await box.run('stop', 'quickstart')).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('speaks TLS with a certificate of its own', async () => {
+    const tls = (name: string) => path.join(box.home, '..', name);
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const files = ['-keyout', tls('key.pem'), '-out', tls('cert.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...files, ...subject], {
+      stdio: 'ignore',
+    });
+    await using etcd = await EtcdServer.start([
+      ...['--cert-file', tls('cert.pem'), '--key-file', tls('key.pem')],
+      ...['--client-cert-auth', '--trusted-ca-file', tls('cert.pem')],
+    ]);
+    const serve = [...COMMON, '--set', `discovery.endpoints=${etcd.url}`];
+    const without = await box.run(...serve);
+    expect(without.code).toBe(7);
+    expect(without.stderr).toMatch(/certificate.*DISCOVERY_UNREACHABLE/);
+    const pem = `{ caFile: ${tls('cert.pem')}, certFile: ${tls('cert.pem')}, keyFile: ${tls('key.pem')} }`;
+    expect(await box.run(...serve, '--set', `discovery.tls=${pem}`)).toMatchObject({ code: 0 });
+    const snapshot = await box.ready();
+    await ask(snapshot.endpoint);
+    expect((await box.run('stop', 'quickstart')).code).toBe(0);
   });
 });
