@@ -1,11 +1,10 @@
-import path from 'node:path';
 import { pause } from '../base/abort.ts';
-import { DynamoError } from '../base/errors.ts';
+import { DynamoError, messageOf } from '../base/errors.ts';
 import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
-import { LocalLogFiles } from '../deployment/logs/log-files.ts';
+import { openDeploymentLogs } from '../deployment/logs/deployment-logs.ts';
 import { type LoggedLine, LogHistory } from '../deployment/logs/log-history.ts';
 import { mergeLines } from '../deployment/logs/merge-lines.ts';
-import { deploymentDir, deploymentPaths, listDeploymentNames } from '../deployment/state-dir.ts';
+import { listDeploymentNames } from '../deployment/state-dir.ts';
 import { type LogQuery, matchesQuery, readQuery } from './log-query.ts';
 import { type Print, printJson, printText } from './print-lines.ts';
 
@@ -27,8 +26,10 @@ export interface LogFlags {
 export async function runLogs(name: string | undefined, wanted: readonly string[], flags: LogFlags): Promise<void> {
   const query = readQuery(flags, Date.now());
   const { deployment, processes } = chooseDeployment(name, wanted);
-  const files = new LocalLogFiles(path.dirname(deploymentPaths(deploymentDir(deployment)).controllerLog));
-  const names = chooseLogs(await files.list(), processes);
+  await using opened = await openDeploymentLogs(readDeployment(deployment));
+  for (const { host, reason } of opened.unreachable)
+    process.stderr.write(`warning: logs on ${host} are not shown: ${messageOf(reason)}\n`);
+  const names = chooseLogs([...opened.logs.keys()], processes);
   const print = flags.json
     ? printJson
     : printText({
@@ -36,7 +37,9 @@ export async function runLogs(name: string | undefined, wanted: readonly string[
         timestamps: flags.timestamps ?? false,
         terminal: process.stdout.isTTY ?? false,
       });
-  const histories = names.map((entry) => new LogHistory(files, entry, { follows: flags.follow ?? false }));
+  const histories = names.map(
+    (entry) => new LogHistory(opened.logs.get(entry)!, entry, { follows: flags.follow ?? false }),
+  );
   let batch: LoggedLine[] = [];
   for await (const line of mergeLines(histories.map((history) => past(history, query)))) {
     batch.push(line);
@@ -61,24 +64,35 @@ function chooseDeployment(
       if (!(error instanceof DynamoError)) throw error; // none, or several: then it was meant to be a deployment
     }
   }
-  readDeployment(name);
   return { deployment: name, processes };
 }
 
 async function follow(histories: readonly LogHistory[], query: LogQuery, print: Print): Promise<void> {
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => ended.abort());
-  while (!ended.signal.aborted) {
+  const left = new Set(histories);
+  while (!ended.signal.aborted && left.size > 0) {
     const fresh: LoggedLine[] = [];
     const arrival = { at: Date.now(), from: null };
-    for (const history of histories) {
-      for (const line of await history.next()) {
+    for (const history of left) {
+      for (const line of await nextLines(history, () => left.delete(history))) {
         const timed = { ...line, arrival: line.arrival ?? arrival };
         if (matchesQuery(timed, query)) fresh.push(timed);
       }
     }
     await print(fresh);
     await pause(FOLLOW_MS, ended.signal);
+  }
+}
+
+/** A host that is lost takes its logs with it, not those of the others. */
+async function nextLines(history: LogHistory, onLost: () => void): Promise<LoggedLine[]> {
+  try {
+    return await history.next();
+  } catch (error) {
+    process.stderr.write(`warning: ${history.process} is no longer followed: ${messageOf(error)}\n`);
+    onLost();
+    return [];
   }
 }
 
@@ -101,8 +115,8 @@ async function* past(history: LogHistory, query: LogQuery): AsyncGenerator<Logge
   if (query.tail) yield* newest.slice(-query.tail);
 }
 
-function chooseLogs(files: readonly string[], wanted: readonly string[]): string[] {
-  const present = files.flatMap((file) => (file.endsWith('.log') ? [file.slice(0, -4)] : [])).sort();
+function chooseLogs(all: readonly string[], wanted: readonly string[]): string[] {
+  const present = all.toSorted();
   const unknown = wanted.filter((name) => !present.includes(name));
   if (unknown.length > 0) {
     throw new DynamoError('USAGE', `no log of ${unknown.join(', ')}`, {

@@ -26,8 +26,9 @@ interface Place {
  * then go on by `next`.
  */
 export class LogHistory {
+  /** Name of the log. */
+  readonly process: string;
   readonly #files: LogFiles;
-  readonly #process: string;
   /** Whether a line that has no end yet is left for `next`. */
   readonly #follows: boolean;
   /** How far the newest file has been read, by whole lines. */
@@ -35,7 +36,7 @@ export class LogHistory {
 
   constructor(files: LogFiles, process: string, options: { follows: boolean }) {
     this.#files = files;
-    this.#process = process;
+    this.process = process;
     this.#follows = options.follows;
   }
 
@@ -86,7 +87,7 @@ export class LogHistory {
   }
 
   get #own(): string {
-    return `${this.#process}.log`;
+    return `${this.process}.log`;
   }
 
   /** Oldest first. */
@@ -108,7 +109,7 @@ export class LogHistory {
     let start = offset;
     const line = (bytes: Buffer, at: number): LoggedLine => {
       const text = bytes.toString('utf8');
-      return { process: this.#process, text, arrival: timeInLine(text) ?? arrivalOf(marks, at) ?? null };
+      return { process: this.process, text, arrival: timeInLine(text) ?? arrivalOf(marks, at) ?? null };
     };
     for (;;) {
       const chunk = await this.#files.read(file, start + rest.length, CHUNK_BYTES);
