@@ -24,6 +24,10 @@ interface Flags {
   startupTime: number;
   shutdownTimeout: number;
   seed: number;
+  nnodes: number;
+  nodeRank: number;
+  masterAddr: string;
+  masterPort: number;
   fault: string[];
 }
 
@@ -132,10 +136,16 @@ function toOptions(flags: Flags, faults: MockerOptions['faults']): MockerOptions
   };
 }
 
+    ...(flags.nnodes > 1 ? { node: nodeOf(flags) } : {}),
 function integer(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Not an integer.');
   return value;
+function nodeOf({ nodeRank, nnodes, masterAddr, masterPort }: Flags): NonNullable<MockerOptions['node']> {
+  if (nodeRank >= nnodes) throw new InvalidArgumentError(`--node-rank ${nodeRank} is not one of ${nnodes} hosts.`);
+  return { rank: nodeRank, size: nnodes, masterAddress: masterAddr, masterPort };
+}
+
 }
 
 function count(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {

@@ -1,4 +1,5 @@
 import type { Fault } from './faults.ts';
+import type { MockerNode } from './node-group.ts';
 
 /** Everything a simulated worker needs to know; `commands/mocker.ts` has the flags and their defaults. */
 export interface MockerOptions {
@@ -33,5 +34,7 @@ export interface MockerOptions {
   /** Idle connections are closed after this long. */
   keepAliveMs: number;
   seed: number;
+  /** Its part of a worker over several hosts; absent: it is one by itself. */
+  node?: MockerNode;
   faults: readonly Fault[];
 }

@@ -13,6 +13,7 @@ import { KvHolder } from './kv-holder.ts';
 import { KvReader } from './kv-reader.ts';
 import type { RemotePrefill } from './kv-transfer-params.ts';
 import { MockerMetrics } from './metrics.ts';
+import { type JoinedGroup, joinGroup, leadGroup, type MockerNode } from './node-group.ts';
 import type { MockerOptions } from './options.ts';
 import { listenSideChannel } from './side-channel-server.ts';
 import type { Worker } from './worker.ts';
@@ -51,17 +52,50 @@ async function serve(
   closed: AbortSignal,
 ): Promise<number> {
   log.info(`vLLM API server version 0.32.0+mocker (simulated), model ${options.modelName}`);
+  if (options.node && options.node.rank > 0) return follow(options, options.node, log, { terminated, closed });
   const { worker, holder } = await startEngine(options, log, terminated, closed);
+  const group = options.node && (await leadGroup(options.node, log, { terminated, closed }));
   const server = await listenHttp(worker);
   log.info(`Starting vLLM server on http://${options.host}:${options.port}`);
   log.info('Application startup complete.');
-  const status = await Promise.race([aborted(terminated).then(() => undefined), fatalFault(options, log, closed)]);
+  const status = await Promise.race([
+    aborted(terminated).then(() => undefined),
+    fatalFault(options, log, closed),
+    ...(group ? [endOf(group, log)] : []),
+  ]);
   if (status !== undefined) return status;
 
   await drain(worker, holder, log);
   await closeHttp(server);
   log.info('[shutdown] API server: stopped');
   return 0;
+}
+
+/** A host that computes for another one: it has no HTTP surface, and ends when its leader does. */
+async function follow(
+  options: MockerOptions,
+  node: MockerNode,
+  log: EngineLog,
+  { terminated, closed }: { terminated: AbortSignal; closed: AbortSignal },
+): Promise<number> {
+  const failure = findFault(options.faults, 'fail-start');
+  if (failure) throw new Error(failure.message);
+  const slowMs = findFault(options.faults, 'slow-start')?.ms ?? 0;
+  await pretendToLoad(
+    options.startupMs + slowMs,
+    findFault(options.faults, 'never-ready') !== undefined,
+    log,
+    terminated,
+  );
+  const group = await joinGroup(node, log, terminated);
+  const ends = [aborted(terminated).then(() => 0), fatalFault(options, log, closed), endOf(group, log)];
+  return Promise.race(ends);
+}
+
+/** Exit status of a member once another one is gone. */
+async function endOf({ lost }: JoinedGroup, log: EngineLog): Promise<number> {
+  log.error(`EngineCore encountered a fatal error: ${await lost}`);
+  return 1;
 }
 
 /** Everything before the HTTP surface: checks, side channel, and the pretence of loading weights. */

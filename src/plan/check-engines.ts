@@ -135,7 +135,7 @@ function checkNodes(model: ModelRecipe): EngineCheck {
     if (group.workersPerGpu > 1)
       return [{ path: [...group.path, 'workersPerGpu'], message: 'a worker that spans several hosts shares no GPU' }];
     const gpus = gpusPerWorker(engine, settingsOf(model, group));
-    if (gpus === 0) return [{ path, message: 'only workers with GPUs span several hosts' }];
+    if (gpus === 0 && engine.capabilities.gpus) return [{ path, message: 'only workers with GPUs span several hosts' }];
     if (gpus % group.nodes !== 0)
       return [{ path, message: `${gpus} GPUs cannot be divided over ${group.nodes} hosts evenly` }];
     return [];

@@ -81,10 +81,10 @@ export class PlacementBoard {
   #spanning({ wish }: Unit): Placed | undefined {
     const labelled = this.#hosts.filter((host) => hasLabels(host, wish.placement));
     const able = this.#byLoad(labelled).flatMap((host) => {
-      const choice = this.#choose(wish, host);
-      return choice ? [{ host, choice }] : [];
+      const choice = wish.count === 0 ? undefined : this.#choose(wish, host);
+      return choice || wish.count === 0 ? [{ host, choice }] : [];
     });
-    for (const alike of Map.groupBy(able, ({ choice }) => choice.gpus[0]?.name ?? '').values()) {
+    for (const alike of Map.groupBy(able, ({ choice }) => choice?.gpus[0]?.name ?? '').values()) {
       const racks = Map.groupBy(
         alike.filter(({ host }) => host.labels['rack'] !== undefined),
         ({ host }) => host.labels['rack']!,
@@ -92,7 +92,8 @@ export class PlacementBoard {
       const rack = [...racks].find(([, within]) => within.length >= wish.nodes);
       const chosen = (rack?.[1] ?? alike).slice(0, wish.nodes);
       if (chosen.length < wish.nodes) continue;
-      const kind = `${wish.nodes} hosts with ${wish.count} free GPUs of one type each`;
+      const kind =
+        wish.count === 0 ? 'the least used' : `${wish.nodes} hosts with ${wish.count} free GPUs of one type each`;
       const where = rack ? `, all in rack ${rack[0]}` : racks.size > 0 ? ', as no one rack has so many' : '';
       return { members: chosen, reason: `spans ${chosen.map(({ host }) => host.name).join(', ')}: ${kind}${where}` };
     }

@@ -81,7 +81,7 @@ const HOSTS = `## Several hosts
 - Otherwise replicas are spread, so that a lost host takes few of a group and each host has both roles; where that leaves holes too
   small for the last worker, hosts are filled one after the other instead.
 - Workers that want most GPUs choose first, then those that ask for a \`gpuType\` or a \`placement\`.
-- \`nodes: 2\` makes one worker of two hosts (\`vllm\`, \`sglang\`): GPUs of one type, as many on each, in one \`rack\` where the label
+- \`nodes: 2\` makes one worker of two hosts (\`vllm\`, \`sglang\`; \`mocker\` to try it): GPUs of one type, as many on each, in one \`rack\` where the label
   says so, the same ports on both. The leader serves; \`NAME-node1\`, … compute for it, are ready when it is, and start, end and restart
   with it. With vLLM's \`data-parallel-size\` the ranks are shared out over the hosts (wide EP), else the tensor- and pipeline-parallel
   ones.

@@ -99,7 +99,7 @@ const workerGroup = z
       .max(64)
       .prefault(1)
       .describe(
-        'Hosts that one worker spans: a leader, which serves, and followers, which compute for it. They start, end and restart as one. `vllm` and `sglang` only.',
+        'Hosts that one worker spans: a leader, which serves, and followers, which compute for it. They start, end and restart as one. `vllm`, `sglang` and `mocker` only.',
       ),
     port: port
       .optional()

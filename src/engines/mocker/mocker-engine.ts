@@ -17,6 +17,8 @@ import {
 import { MOCKER_FLAGS, MOCKER_RESERVED, type MockerFlagKind } from './mocker-flags.ts';
 
 const DEFAULT_BLOCK_SIZE = 64;
+/** vLLM's, too. */
+const MASTER_FROM = 29_501;
 const MODE = { aggregated: 'agg', prefill: 'prefill', decode: 'decode' } as const;
 
 const RESERVED_ENV = {
@@ -33,7 +35,7 @@ export const mockerEngine: Engine = {
     gpus: false,
     external: false,
     sharesGpu: false,
-    oneHostOnly: 'the simulated engine is one process',
+    oneHostOnly: null,
     survivesPeerRestart: true,
     splitsSeveralAnswers: false,
   },
@@ -61,8 +63,11 @@ export const mockerEngine: Engine = {
   combinations: [],
   defaultGpus: () => 0,
   ports: (worker) => [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
-    ...(transfers(worker) ? [{ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: 1 }] : []),
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
+    ...(transfers(worker)
+      ? [{ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: 1, leaderOnly: true as const }]
+      : []),
+    ...(worker.nodes > 1 ? [{ purpose: 'master', from: MASTER_FROM, count: 1, leaderOnly: true as const }] : []),
   ],
   launch,
   readiness: (worker): Check[] => [
@@ -95,12 +100,21 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
     ...['--disaggregation-mode', MODE[worker.role]],
     ...['--block-size', String(blockSize(worker))],
     ...(transfers(worker) ? transferArgs(worker) : []),
+    ...nodeArgs(placement),
     ...formatArgs(otherArgs(worker.args), { lists: 'repeat' }),
   ];
   const sideChannel = transfers(worker)
     ? { [SIDE_CHANNEL_HOST]: placement.address, [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']) }
     : {};
   return { argv, env: { [KEEP_ALIVE]: KEEP_ALIVE_SECONDS, ...sideChannel, ...worker.env }, reasons: [] };
+}
+
+function nodeArgs({ node, ports }: WorkerPlacement): string[] {
+  if (!node) return [];
+  return [
+    ...['--nnodes', String(node.size), '--node-rank', String(node.rank)],
+    ...['--master-addr', node.leaderAddress, '--master-port', String(ports['master'])],
+  ];
 }
 
 function transferArgs({ role, kvTransfer }: WorkerSettings): string[] {

@@ -129,7 +129,6 @@ describe('engines that stay on one host', () => {
   it.each([
     ['trtllm', /cannot span several hosts: TensorRT-LLM needs MPI/],
     ['llamacpp', /cannot span several hosts: llama\.cpp/],
-    ['mocker', /cannot span several hosts: the simulated engine/],
   ])('%s says why', async (engine, message) => {
     const text = `model: m\nengine: ${engine}\nworkers: { aggregated: { nodes: 2 } }\n`;
     await expect(planText(text, [recordedFacts('h100-1')])).rejects.toMatchObject({

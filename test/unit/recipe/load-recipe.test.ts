@@ -184,8 +184,8 @@ frontend:
     ],
     [
       'several hosts for one worker',
-      'model: m\nengine: mocker\nworkers: { aggregated: { nodes: 2 } }\n',
-      ['recipe.yaml:3:33: a worker of mocker cannot span several hosts: the simulated engine is one process'],
+      'model: m\nengine: openai\nworkers: { aggregated: { url: "http://h:1", nodes: 2 } }\n',
+      ['recipe.yaml:3:52: a worker of openai cannot span several hosts: somebody else runs it'],
     ],
     [
       'dashes before a flag',
