@@ -87,6 +87,10 @@ function addOptions(command: Command): Command {
     )
     .option('--startup-time <seconds>', 'time to spend on loading before it answers', notNegative, 0)
     .option('--shutdown-timeout <seconds>', 'on SIGTERM let requests finish this long; 0 aborts them', notNegative, 0)
+    .option('--nnodes <n>', 'hosts that this worker spans; it is ready when all have come', count(1), 1)
+    .option('--node-rank <n>', 'which of them this is: 0 leads and serves, the others only belong to it', count(0), 0)
+    .option('--master-addr <address>', 'where the leader waits for the others', '127.0.0.1')
+    .option('--master-port <port>', 'port of the same', count(1, 65_535), 29_501)
     .option('--seed <n>', 'another seed, another model: other text for the same prompts', integer, 0)
     .option(
       '--fault <spec>',
@@ -132,20 +136,20 @@ function toOptions(flags: Flags, faults: MockerOptions['faults']): MockerOptions
     shutdownTimeoutMs: flags.shutdownTimeout * 1_000,
     keepAliveMs: Number(process.env['VLLM_HTTP_TIMEOUT_KEEP_ALIVE'] ?? 5) * 1_000,
     seed: flags.seed,
+    ...(flags.nnodes > 1 ? { node: nodeOf(flags) } : {}),
     faults,
   };
 }
 
-    ...(flags.nnodes > 1 ? { node: nodeOf(flags) } : {}),
-function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Not an integer.');
-  return value;
 function nodeOf({ nodeRank, nnodes, masterAddr, masterPort }: Flags): NonNullable<MockerOptions['node']> {
   if (nodeRank >= nnodes) throw new InvalidArgumentError(`--node-rank ${nodeRank} is not one of ${nnodes} hosts.`);
   return { rank: nodeRank, size: nnodes, masterAddress: masterAddr, masterPort };
 }
 
+function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Not an integer.');
+  return value;
 }
 
 function count(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
