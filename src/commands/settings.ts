@@ -26,6 +26,8 @@ const VARIABLES: readonly { name: string; unset: string | null; meaning: string 
     meaning: "`off`: engine flags are not compared with the engine's own help",
   },
   { name: 'DYNAMO_CRASH_AT', unset: null, meaning: 'for tests: where controller or agent die during a start' },
+  { name: 'DYNAMO_DISCOVERY_PASSWORD', unset: null, meaning: 'set by agents for frontends: the password of etcd' },
+  { name: 'DYNAMO_PROBE_NODE', unset: null, meaning: 'set by dynamo on remote hosts: the Node of the hosts file' },
   { name: 'DYNAMO_DEPLOYMENT_DIR', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
   { name: 'DYNAMO_RUN_ID', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
 ];
@@ -87,7 +89,8 @@ function folders(env: NodeJS.ProcessEnv): Setting[] {
 function fromVariable(variable: (typeof VARIABLES)[number], env: NodeJS.ProcessEnv): Setting {
   const { name, unset, meaning } = variable;
   const value = env[name];
-  return { name, value: value ?? unset, source: value === undefined ? 'default' : 'environment', meaning };
+  const shown = value !== undefined && name.endsWith('PASSWORD') ? '(set)' : value;
+  return { name, value: shown ?? unset, source: value === undefined ? 'default' : 'environment', meaning };
 }
 
 function output(env: NodeJS.ProcessEnv): Setting[] {

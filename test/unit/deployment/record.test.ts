@@ -20,10 +20,24 @@ it('is read as it was written; nothing is there before', () => {
   expect(readRecord(file)).toEqual(record);
 });
 
-it.each(['{"schemaVersion":2}', '{}', '[]', 'null', '7'])('%s is of another format', (text) => {
+it.each([
+  [2, 'a newer version of dynamo (format 2, not 1)'],
+  [0, 'an older version of dynamo (format 0, not 1)'],
+])('format %d is of another version', (schemaVersion, words) => {
+  writeFileSync(file, JSON.stringify({ schemaVersion }));
+  expect(() => readRecord(file)).toThrow(
+    expect.objectContaining({ code: 'STATE_VERSION', message: `${file} was written by ${words}` }),
+  );
+});
+
+it.each(['{}', '[]', 'null', '7', ''])('%j is none, and it is said what to do', (text) => {
   writeFileSync(file, text);
   expect(() => readRecord(file)).toThrow(
-    expect.objectContaining({ code: 'STATE_VERSION', message: expect.stringContaining(file) }),
+    expect.objectContaining({
+      code: 'STATE_UNREADABLE',
+      message: expect.stringContaining(file),
+      hint: expect.stringContaining(`remove ${path.dirname(file)}`),
+    }),
   );
 });
 

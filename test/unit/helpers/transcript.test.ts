@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { findDifference, normalise, readSteps } from '../../helpers/transcript.ts';
+
+describe('transcripts of documents', () => {
+  it('are read from console blocks', () => {
+    const page = '```sh\n$ not this\n```\n\n```console\n$ a | b\none\n\n…\n$ c\n```\n';
+    expect(readSteps(page)).toEqual([
+      { command: 'a | b', expected: ['one', '', '…'] },
+      { command: 'c', expected: [] },
+    ]);
+  });
+
+  it('fit whatever the times, pids and folders', () => {
+    const lines = ['ready in 1.1 s: http://127.0.0.1:8000/v1', 'decode-0   ready  29968  8102  0         4.1 s'];
+    expect(
+      findDifference(lines, [
+        'ready in 950 ms: http://127.0.0.1:8000/v1',
+        'decode-0   ready  7    8102  0         12 ms',
+      ]),
+    ).toBe(undefined);
+    expect(normalise('x: 5 processes on local, from /a/b/q.yaml')).toBe('x: 5 processes on local, from FOLDER/q.yaml');
+  });
+
+  it.each([
+    [['a', 'b'], ['a', 'c'], 'expected: b\nprinted:  c'],
+    [['a', 'b'], ['a'], 'expected: b\nprinted:  (nothing more)'],
+    [['a'], ['a', 'b'], 'printed, and not in the document: b'],
+    [['a', '…', 'c'], ['a', 'b'], 'expected: c\nprinted:  b'],
+    [['a', 'c'], ['a', 'b', 'c'], 'expected: c\nprinted:  b'],
+    [['4 processes'], ['5 processes'], 'expected: 4 processes\nprinted:  5 processes'],
+  ])('%j is not %j', (expected, printed, difference) => {
+    expect(findDifference(expected, printed)).toBe(difference);
+  });
+
+  it('skip lines where the document does', () => {
+    expect(findDifference(['a', '…', 'd', '…'], ['a', 'b', 'c', 'd', 'e'])).toBeUndefined();
+    expect(findDifference(['…', 'b'], ['b'])).toBeUndefined();
+  });
+});
