@@ -9,6 +9,8 @@ import { RemoteLogFiles } from './remote-log-files.ts';
 
 /** The log folders of a deployment, one a host. */
 export interface DeploymentLogs extends AsyncDisposable {
+  /** The folder of this machine: where a log that is not listed yet will be. */
+  here: LogFiles;
   /** Logs by name (`decode-0`, `agent-HOST`, `controller`), and where each is. */
   logs: ReadonlyMap<string, LogFiles>;
   /** Hosts that could not be asked, with the reason. */
@@ -33,7 +35,7 @@ export async function openDeploymentLogs(record: DeploymentRecord, signal?: Abor
         }
       }),
   );
-  return { logs, unreachable, [Symbol.asyncDispose]: () => disposables.disposeAsync() };
+  return { here, logs, unreachable, [Symbol.asyncDispose]: () => disposables.disposeAsync() };
 }
 
 async function openRemote(

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { pause } from '../../base/abort.ts';
 import { DynamoError, messageOf } from '../../base/errors.ts';
 import { type ControllerClient, connectController, spawnController } from '../../deployment/controller-client.ts';
@@ -8,8 +7,9 @@ import type { DeploymentSnapshot } from '../../deployment/snapshot.ts';
 import { stopDeployment } from '../../deployment/start-deployment.ts';
 import { deploymentPaths } from '../../deployment/state-dir.ts';
 import type { EventRecord } from '../../supervise/protocol.ts';
-import type { DeploymentView, LogLine, Note, Numbered, ViewState } from '../deployment-view.ts';
+import type { DeploymentView, Note, Numbered, ViewState } from '../deployment-view.ts';
 import { logText } from '../text/log-text.ts';
+import { LogFollow } from './log-follow.ts';
 import { MetricsPoll } from './metrics-poll.ts';
 import { TRAFFIC_POINTS, TRAFFIC_STEP_MS } from './traffic.ts';
 
@@ -46,7 +46,7 @@ export class LiveView implements DeploymentView {
   #changed = false;
   #noteAtMs = 0;
   #nextSeq = 1;
-  #log: { name: string; reader: LogReader } | undefined;
+  readonly #log: LogFollow;
   #wantsDecisions = false;
   #lookNow: () => void = () => {};
 
@@ -65,6 +65,13 @@ export class LiveView implements DeploymentView {
       note: null,
     };
     this.#published = this.#state;
+    this.#log = new LogFollow({
+      deployment: name,
+      tail: LOG_LINES_KEPT,
+      signal: this.#ended.signal,
+      onLines: (log, lines) => this.#addToLog(log, lines),
+      onProblem: (error) => this.#set({ note: { text: `the log cannot be read: ${messageOf(error)}`, tone: 'bad' } }),
+    });
   }
 
   /** Begins to follow everything; without `metrics`, no process is asked. */
@@ -87,15 +94,9 @@ export class LiveView implements DeploymentView {
   }
 
   followLog(name: string | null): void {
-    if (name === (this.#log?.name ?? null)) return;
-    this.#log = undefined;
-    let lines: LogLine[] = [];
-    if (name !== null) {
-      const reader = new LogReader(path.join(this.#dir, 'logs', `${name}.log`));
-      this.#log = { name, reader };
-      lines = this.#numbered(tolerate(() => reader.begin(LOG_LINES_KEPT), []).map(asLogLine));
-    }
-    this.#set({ log: { name, lines } });
+    if (name === this.#state.log.name) return;
+    this.#set({ log: { name, lines: [] } });
+    this.#log.follow(name);
   }
 
   followDecisions(wanted: boolean): void {
@@ -196,18 +197,15 @@ export class LiveView implements DeploymentView {
         const fresh = this.#numbered(lines.flatMap(parseEvent));
         this.#set({ events: [...this.#state.events, ...fresh].slice(-EVENTS_KEPT) });
       }
-      this.#readLog();
       await pause(FILES_MS, signal);
       lines = tolerate(() => events.next(), []);
     }
   }
 
-  #readLog(): void {
-    const log = this.#log;
-    if (!log) return;
-    const fresh = this.#numbered(tolerate(() => log.reader.next(), []).map(asLogLine));
-    if (fresh.length === 0) return;
-    this.#set({ log: { name: log.name, lines: [...this.#state.log.lines, ...fresh].slice(-LOG_LINES_KEPT) } });
+  #addToLog(name: string, lines: readonly string[]): void {
+    if (name !== this.#state.log.name) return;
+    const fresh = this.#numbered(lines.map((line) => ({ text: logText(line) })));
+    this.#set({ log: { name, lines: [...this.#state.log.lines, ...fresh].slice(-LOG_LINES_KEPT) } });
   }
 
   async #followMetrics(): Promise<void> {
@@ -289,8 +287,6 @@ export class LiveView implements DeploymentView {
     for (const listener of this.#listeners) listener();
   }
 }
-
-const asLogLine = (line: string) => ({ text: logText(line) });
 
 function parseEvent(line: string): EventRecord[] {
   try {
