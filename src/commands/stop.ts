@@ -30,14 +30,21 @@ export const stopCommand: CommandEntry = {
         const deployment = name ?? theOnlyDeployment();
         const dir = deploymentDir(deployment);
         const wasUp = isUp(dir, () => readDeployment(deployment).phase);
+        let isClean = true;
         await stopDeployment(deployment, dir, {
           force: flags.force ?? false,
+          onLeft: (what) => {
+            isClean = false;
+            process.stderr.write(`${what}\n`);
+          },
           onSuspended: (pid) => process.stderr.write(`its controller (pid ${pid}) does not answer: ending it first\n`),
         });
         if (flags.json) process.stdout.write(`${JSON.stringify({ name: deployment, stopped: true, wasUp })}\n`);
         else
           process.stdout.write(
-            wasUp ? `${deployment} is stopped; nothing is left\n` : `${deployment} was not running\n`,
+            wasUp
+              ? `${deployment} is stopped; ${isClean ? 'nothing' : 'no process'} is left\n`
+              : `${deployment} was not running\n`,
           );
       });
   },

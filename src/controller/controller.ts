@@ -239,7 +239,9 @@ class Controller {
       error instanceof DynamoError ? error : new DynamoError('START_LOST', messageOf(error), { cause: error });
     if (!(error instanceof DynamoError)) this.#options.log.error({ err: error }, 'the start failed unexpectedly');
     this.#events.write('failed', failure.message);
-    await this.#links.undo();
+    const isUndone = await this.#links.undo();
+    // An agent that was not told may have to read that there is no commit record.
+    if (isUndone && this.#discovery) await this.#clearStore();
     this.#record.setPhase('failed', failure);
     this.#clients.flush();
     this.#ended.abort();
@@ -281,7 +283,7 @@ class Controller {
       const discovery = await this.#openDiscovery(record, true);
       await discovery.clear({ forGood: true });
     } catch (error) {
-      this.#events.write('discovery', `records of ${record.name} stay in the store: ${messageOf(error)}`);
+      this.#events.write('records-left', `records of ${record.name} stay in the store: ${messageOf(error)}`);
     }
   }
 

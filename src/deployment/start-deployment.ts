@@ -103,12 +103,13 @@ function recipeChanged(request: StartRequest): DynamoError {
 
 /**
  * Stops a deployment, attended or not, and waits until nothing is left. Throws `STOP_INCOMPLETE` with what is.
- * A controller that does not answer (suspended) is killed first: its deployment is then stopped by a new one.
+ * A controller that does not answer (suspended) is killed first: its deployment is then stopped by a new one. `onLeft` is told
+ * of records that stay in a store which cannot be reached.
  */
 export async function stopDeployment(
   deployment: string,
   dir: string,
-  options: { force: boolean; onSuspended?: (pid: number) => void },
+  options: { force: boolean; onSuspended?: (pid: number) => void; onLeft?: (what: string) => void },
 ): Promise<void> {
   let client = await connectController(dir).catch((error: unknown) => {
     if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return null;
@@ -126,6 +127,9 @@ export async function stopDeployment(
     if (!client) return;
   }
   try {
+    client.peer.on('event', ({ type, message }) => {
+      if (type === 'records-left') options.onLeft?.(message);
+    });
     const { leftPids } = await client.peer.request('stop', { force: options.force });
     if (leftPids.length > 0) {
       throw new DynamoError(
