@@ -3,6 +3,7 @@ import { formatDuration } from '../base/duration.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import { type HostProblem, strangersOf } from '../hosts/host-problems.ts';
 import type { HostReport } from '../hosts/inspect-hosts.ts';
+import { isNewEnough } from '../hosts/kit/probe-host.ts';
 import { renderTable } from './table.ts';
 
 const HEAD = ['HOST', 'ADDRESS', 'REACHED', 'NODE', 'GPUS', 'RDMA', 'ENGINES', 'CLOCK', 'STRANGERS'];
@@ -38,7 +39,7 @@ function row({ entry, facts, tookMs }: HostReport): string[] {
     entry.name,
     address,
     formatDuration(tookMs),
-    facts.node?.version ?? 'none',
+    nodeOf(facts),
     gpusOf(facts),
     rdmaOf(facts),
     Object.entries(facts.engines ?? {})
@@ -47,6 +48,11 @@ function row({ entry, facts, tookMs }: HostReport): string[] {
     clockOf(facts),
     strangerGpus(facts),
   ];
+}
+
+/** A host without Node, or with an old one, gets ours with the kit. */
+function nodeOf({ node }: HostFacts): string {
+  return node?.version && isNewEnough(node.version) ? node.version : 'from kit';
 }
 
 /** `8 × H100 80GB HBM3`. */

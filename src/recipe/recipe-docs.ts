@@ -106,7 +106,7 @@ own \`name\` and \`address\`. \`dynamo hosts show HOST --json\` writes such a fi
 }
 \`\`\`
 
-Every key may be left out. Further ones that planning looks at: \`name\`, \`address\`, \`labels\`, \`nvlink\` (links between each two
+Every key may be left out; \`dynamo hosts show HOST --json\` writes such a file. Further ones that planning looks at: \`name\`, \`address\`, \`labels\`, \`nvlink\` (links between each two
 GPUs), and for a GPU \`numaNode\`, \`uuid\` and \`memoryUsedBytes\`.
 `;
 

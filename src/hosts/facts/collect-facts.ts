@@ -26,7 +26,7 @@ export async function collectFacts(
   const known = options.known?.bootId && options.known.gpuPaths ? options.known : undefined;
   const sentAt = now();
   const { code, signal, stdout, stderr } = await transport.exec(
-    ['sh', '-s', '--', known?.bootId ?? '-', ...(options.commands ?? [])],
+    ['sh', '-s', '--', known?.bootId ?? '-', entry.nodePath ?? 'node', ...(options.commands ?? [])],
     {
       stdin: PROBE_SCRIPT,
       env: probeEnvironment(entry),
@@ -51,10 +51,7 @@ export async function collectFacts(
 /** Literal values only: the probe has no need of secrets. `PATH` decides which engines are found. */
 function probeEnvironment(entry: HostEntry): Record<string, string> {
   const literal = Object.entries(entry.env).filter((pair): pair is [string, string] => typeof pair[1] === 'string');
-  return {
-    ...Object.fromEntries(literal),
-    ...(entry.nodePath !== undefined && { DYNAMO_PROBE_NODE: entry.nodePath }),
-  };
+  return Object.fromEntries(literal);
 }
 
 /** The wall clock with fractions: this is compared with that of another machine. */

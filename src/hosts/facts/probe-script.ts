@@ -10,9 +10,10 @@ export const PROBED_ENGINES = [
 const COMPANIONS = ['nixl', 'nixl_cu12', 'nixl_cu13', 'torch', 'lmcache', 'mooncake_transfer_engine'];
 
 /**
- * The probe: one script for any POSIX sh, run as `sh -s -- BOOT PROGRAM…` with itself on standard input. Prints sections that
+ * The probe: one script for any POSIX sh, run as `sh -s -- BOOT NODE PROGRAM…` with itself on standard input. Prints sections that
  * begin with `@@name`; `@@done` comes last. Nothing in it needs root, writes anything, or imports an engine. BOOT is the boot id
- * for which the GPU topology is known already (asking for it takes seconds on large hosts), or `-`.
+ * for which the GPU topology is known already (asking for it takes seconds on large hosts), or `-`; NODE is
+ * the Node to look for.
  */
 export const PROBE_SCRIPT = `
 LC_ALL=C; export LC_ALL
@@ -130,7 +131,8 @@ engine() {
 }
 
 main() {
-  known=$1; shift
+  known=$1 node=$2; shift 2
+  case $node in '~/'*) node=$HOME/\${node#??} ;; esac
   section began; date +%s.%N
   boot=$(line /proc/sys/kernel/random/boot_id)
   section boot; printf '%s\\n' "$boot"
@@ -143,7 +145,7 @@ main() {
   section routes; routes
   section listening; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep ' 0A '
   section ephemeral; cat /proc/sys/net/ipv4/ip_local_port_range 2>/dev/null
-  section node; node=$(command -v "\${DYNAMO_PROBE_NODE:-node}" 2>/dev/null) && printf '%s|%s\\n' "$node" "$(limited 10 "$node" --version 2>/dev/null)"
+  section node; node=$(command -v "$node" 2>/dev/null) && printf '%s|%s\\n' "$node" "$(limited 10 "$node" --version 2>/dev/null)"
   section programs
   for program; do printf '%s|%s\\n' "$program" "$(command -v "$program" 2>/dev/null)"; done
   section engines; engines
