@@ -1,21 +1,12 @@
 import { readJsonFile } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
-import { connectSocket } from '../base/unix-socket.ts';
-import {
-  type AgentMethods,
-  type AgentNotifications,
-  type AgentStatus,
-  PROTOCOL_VERSION,
-} from '../supervise/protocol.ts';
-import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
-import { socketPath } from '../supervise/socket-path.ts';
+import type { AgentStatus } from '../supervise/protocol.ts';
 import { composeSnapshot } from './compose-snapshot.ts';
 import { connectController } from './controller-client.ts';
+import { observeAgents } from './observe-agent.ts';
 import { type DeploymentRecord, readRecord } from './record.ts';
 import type { DeploymentSnapshot } from './snapshot.ts';
-import { agentPaths, deploymentDir, deploymentPaths, listDeploymentNames } from './state-dir.ts';
-
-const OBSERVE_TIMEOUT_MS = 3_000;
+import { deploymentDir, deploymentPaths, listDeploymentNames } from './state-dir.ts';
 
 /**
  * The state of a deployment now: from its controller; while none runs, from its agents; else from its files.
@@ -33,11 +24,7 @@ export async function readSnapshot(name: string): Promise<DeploymentSnapshot> {
     return client.hello.snapshot;
   }
   const record = readDeployment(name);
-  const agents = new Map<string, AgentStatus>();
-  for (const host of record.plan.hosts) {
-    const status = await observeAgent(dir, host);
-    if (status) agents.set(host, status);
-  }
+  const agents = await observeAgents(record, dir);
   const epoch = Number(readJsonFile(deploymentPaths(dir).epoch) ?? 0);
   return composeSnapshot({ record: withTruth(record, agents, client === null), epoch, controllerPid: null, agents });
 }
@@ -87,20 +74,6 @@ export function theOnlyDeployment(): string {
   throw new DynamoError('USAGE', `several deployments are running: ${names.join(', ')}`, {
     hint: 'Name the one you mean.',
   });
-}
-
-async function observeAgent(dir: string, host: string): Promise<AgentStatus | undefined> {
-  const socket = await connectSocket(socketPath(agentPaths(dir, host).dir, 'agent')).catch(() => undefined);
-  if (!socket) return undefined;
-  const peer: RpcPeer<Methods, AgentMethods, Notifications, AgentNotifications> = new RpcPeer(socket);
-  peer.listen();
-  try {
-    return await peer.request('observe', { protocol: PROTOCOL_VERSION }, { timeoutMs: OBSERVE_TIMEOUT_MS });
-  } catch {
-    return undefined;
-  } finally {
-    peer.close();
-  }
 }
 
 /**
