@@ -23,6 +23,7 @@ import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
 import { HostWatch } from './host-watch.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
+import { rememberSecrets } from './sent-secrets.ts';
 import { StartLease } from './start-lease.ts';
 import { handleSharing } from './store-handlers.ts';
 
@@ -209,10 +210,11 @@ class Agent {
       checkProtocol(protocol);
       return this.#status();
     });
-    peer.handle('attach', ({ protocol, deployment, epoch }) =>
+    peer.handle('attach', ({ protocol, deployment, epoch, secrets }) =>
       this.#step('attach', () => {
         checkProtocol(protocol);
         this.#attach(peer, deployment, epoch);
+        rememberSecrets(secrets);
         return this.#status();
       }),
     );

@@ -7,6 +7,7 @@ import { portHolder } from '../hosts/port-holder.ts';
 import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
 import { gpuLockFolder } from '../supervise/lock-folder.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
+import { sentSecret } from './sent-secrets.ts';
 
 /**
  * What a start takes hold of before anything is spawned. GPUs are host-wide kernel locks that the shims inherit;
@@ -117,6 +118,8 @@ export class Reservations {
 /** The value a process gets; throws when the place a secret is named at is empty. */
 export function resolveEnvValue(value: EnvValue): string {
   if (typeof value === 'string') return value;
+  const sent = sentSecret(value);
+  if (sent !== undefined) return sent;
   if ('fromEnv' in value) {
     const found = process.env[value.fromEnv];
     if (found === undefined || found === '') throw new Error(`the variable ${value.fromEnv} is not set`);

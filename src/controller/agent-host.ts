@@ -1,8 +1,13 @@
+import path from 'node:path';
+import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
 import { agentPaths } from '../deployment/state-dir.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
+import { hostPlaces } from '../hosts/host-places.ts';
 import type { HostTransport } from '../hosts/host-transport.ts';
 import { LocalTransport } from '../hosts/local-transport.ts';
-import { socketPath } from '../supervise/socket-path.ts';
+import type { SentSecrets } from '../supervise/protocol.ts';
+import { socketPath, socketPathOf } from '../supervise/socket-path.ts';
 
 /** A host as a deployment uses it: how to reach it, and where on it things are. */
 export interface AgentHost {
@@ -13,17 +18,97 @@ export interface AgentHost {
   selfCommand: readonly string[];
   /** Socket of the agent. */
   socket: string;
+  /** Added to the environment of the agent, and so of all it starts. */
+  env: Record<string, string>;
+  /** What the agent is told of secrets when it is attached to. */
+  secrets(): SentSecrets;
 }
 
 /** Opens the way to a host by its name in the plan. Rejects with `HOST_UNREACHABLE` and the reason. */
 export type OpenHost = (host: string, signal: AbortSignal) => Promise<AgentHost>;
 
-/** This machine, under the name the plan gives it. */
+/** This machine, under the name the plan gives it. Its agent reads secrets itself, where they are named. */
 export function localAgentHost(host: string, dir: string): AgentHost {
   return {
     transport: new LocalTransport(host),
     dir,
     selfCommand: selfCommand(),
     socket: socketPath(agentPaths(dir, host).dir, 'agent'),
+    env: {},
+    secrets: () => ({}),
+  };
+}
+
+export interface RemoteHostOptions {
+  deployment: string;
+  nodeArchive?: string | undefined;
+  secrets(): SentSecrets;
+  onEvent(type: string, message: string): void;
+}
+
+/** Logs in to a host and makes sure that this dynamo is there. */
+export async function remoteAgentHost(
+  entry: HostEntry,
+  options: RemoteHostOptions,
+  signal: AbortSignal,
+): Promise<AgentHost> {
+  // SSH is loaded only where a host is not this machine.
+  const [{ SshTransport }, { installKit }] = await Promise.all([
+    import('../hosts/ssh/ssh-transport.ts'),
+    import('../hosts/kit/install-kit.ts'),
+  ]);
+  const transport = await SshTransport.connect(entry, { signal });
+  try {
+    const copied = new Map<string, number>();
+    const { selfCommand, probe } = await installKit(transport, {
+      ...{ kitDir: entry.kitDir, nodePath: entry.nodePath, nodeArchive: options.nodeArchive },
+      onProgress: (what, done, total) => {
+        const tenth = Math.floor((done / total) * 4);
+        if ((copied.get(what) ?? -1) >= tenth) return;
+        copied.set(what, tenth);
+        options.onEvent('kit', `copying ${what} to ${entry.name}: ${Math.round((done / total) * 100)} %`);
+      },
+    });
+    transport.bridgeBy([...selfCommand, 'bridge']);
+    const { stateDir } = hostPlaces(entry, probe.home);
+    const dir = path.posix.join(stateDir, 'deployments', options.deployment);
+    return {
+      transport,
+      dir,
+      selfCommand,
+      socket: socketPathOf(agentPaths(dir, entry.name).dir, 'agent', probe.uid),
+      env: { ...plainValues(entry.env), DYNAMO_HOME: stateDir },
+      secrets: options.secrets,
+    };
+  } catch (error) {
+    await transport[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What of the host's environment may stand in the one of its agent; secrets go to the processes that name them. */
+function plainValues(env: HostEntry['env']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+/** The way to any host of a plan: those that `entries` names as elsewhere over SSH, all others are this machine. */
+export function openHosts(
+  options: { deployment: string; dir: string; nodeArchive: string | undefined; onEvent: RemoteHostOptions['onEvent'] },
+  entryOf: (host: string) => HostEntry | undefined,
+  secretsOf: (host: string) => SentSecrets,
+): OpenHost {
+  return async (host, signal) => {
+    const entry = entryOf(host);
+    if (!entry || entry.local) return localAgentHost(host, options.dir);
+    try {
+      return await remoteAgentHost(entry, { ...options, secrets: () => secretsOf(host) }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof DynamoError
+        ? error
+        : new DynamoError('HOST_UNREACHABLE', `${host}: ${String(error)}`, { cause: error });
+    }
   };
 }

@@ -36,6 +36,8 @@ export class AgentLink {
   readonly host: string;
   readonly #options: AgentLinkOptions;
   #at: AgentHost | undefined;
+  #opening: Promise<AgentHost> | undefined;
+  #closed = false;
   #peer: AgentPeer | undefined;
   #status: AgentStatus | undefined;
   #spawned = 0;
@@ -76,7 +78,9 @@ export class AgentLink {
   /** Becomes its controller. Throws `SUPERSEDED` when a newer one has been there. */
   async attach(): Promise<AgentStatus> {
     const { deployment, epoch } = this.#options;
-    this.#status = await this.request('attach', { protocol: PROTOCOL_VERSION, deployment, epoch }, ATTACH_TIMEOUT_MS);
+    const secrets = this.#at?.secrets() ?? {};
+    const params = { protocol: PROTOCOL_VERSION, deployment, epoch, secrets };
+    this.#status = await this.request('attach', params, ATTACH_TIMEOUT_MS);
     this.#options.onStatus(this.#status);
     return this.#status;
   }
@@ -110,8 +114,8 @@ export class AgentLink {
 
   close(): void {
     this.#peer?.close();
-    void this.#at?.transport[Symbol.asyncDispose]();
-    this.#at = undefined;
+    this.#closed = true;
+    this.#letGo();
   }
 
   #use(peer: AgentPeer): void {
@@ -129,13 +133,23 @@ export class AgentLink {
 
   /** The host, opened anew after its link was lost. */
   async #reach(signal: AbortSignal): Promise<AgentHost> {
-    if (this.#at?.transport.lost.aborted) {
-      const lost = this.#at;
-      this.#at = undefined;
-      await lost.transport[Symbol.asyncDispose]();
+    if (this.#at?.transport.lost.aborted) this.#letGo();
+    if (this.#at) return this.#at;
+    this.#opening ??= this.#options.openHost(this.host, signal).finally(() => {
+      this.#opening = undefined;
+    });
+    const at = await this.#opening;
+    if (this.#closed) {
+      await at.transport[Symbol.asyncDispose]();
+      throw new DynamoError('CONNECT_FAILED', `the line to ${this.host} was closed`);
     }
-    this.#at ??= await this.#options.openHost(this.host, signal);
-    return this.#at;
+    this.#at = at;
+    return at;
+  }
+
+  #letGo(): void {
+    void this.#at?.transport[Symbol.asyncDispose]();
+    this.#at = undefined;
   }
 
   /** Returns once an agent listens: the one started here, or another that was quicker. */
@@ -146,7 +160,11 @@ export class AgentLink {
     const crashAt = this.#spawned === 0 ? (process.env['DYNAMO_CRASH_AT'] ?? '') : '';
     this.#spawned += 1;
     const answer = await at.transport.exec(startAgentArgv(agentPaths(at.dir, this.host).log, agent), {
-      env: { DYNAMO_DEPLOYMENT_DIR: at.dir, ...(crashAt || at.transport.local ? { DYNAMO_CRASH_AT: crashAt } : {}) },
+      env: {
+        ...at.env,
+        DYNAMO_DEPLOYMENT_DIR: at.dir,
+        ...(crashAt || at.transport.local ? { DYNAMO_CRASH_AT: crashAt } : {}),
+      },
       timeoutMs: CONNECT_DEADLINE_MS,
       signal,
     });

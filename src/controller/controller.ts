@@ -18,7 +18,7 @@ import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
 import { listenSocket } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
-import { localAgentHost } from './agent-host.ts';
+import { type OpenHost, openHosts } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
@@ -26,6 +26,7 @@ import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } fro
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { startGang } from './start-gang.ts';
+import { secretsToSend } from './secrets-to-send.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
 const EPHEMERAL_GRACE_MS = 10_000;
@@ -106,7 +107,7 @@ class Controller {
       this.#writeOwnFiles();
       this.#links = new AgentLinks({
         deployment: this.#options.deployment,
-        openHost: async (host) => localAgentHost(host, this.#options.dir),
+        openHost: this.#openHosts(),
         epoch: this.#epoch,
         events: this.#events,
         signal: this.#ended.signal,
@@ -154,6 +155,17 @@ class Controller {
     } catch (error) {
       const isStart = this.#options.request !== undefined;
       if (isStart || !(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
+  #openHosts(): OpenHost {
+    const { deployment, dir, request } = this.#options;
+    const onEvent = (type: string, message: string) => this.#events.write(type, message);
+    return openHosts(
+      { deployment, dir, nodeArchive: request?.nodeArchive, onEvent },
+      // Whoever starts it anew may have a better address than it was started with.
+      (host) => [...(request?.hosts ?? []), ...(this.#record.known?.hosts ?? [])].find(({ name }) => name === host),
+      (host) => secretsToSend(this.#record.current.plan, host),
+    );
+  }
+
       this.#events.write('epoch', error.message);
     }
   }

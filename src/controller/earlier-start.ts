@@ -102,6 +102,7 @@ export function nextRecord(request: StartRequest, earlier: DeploymentRecord | un
     recipeHash: request.recipeHash,
     recipeText: request.recipeText,
     plan: request.plan,
+    ...(request.hosts ? { hosts: request.hosts } : {}),
     ...(request.planInput ? { planInput: request.planInput } : {}),
     planHash: request.planHash,
     generation: (earlier?.generation ?? 0) + 1,

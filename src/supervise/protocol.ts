@@ -2,6 +2,7 @@ import type { SerializedError } from '../base/errors.ts';
 import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { LinkState } from '../hosts/link-state.ts';
 import type { DiscoverySpec, LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
@@ -30,7 +31,7 @@ export type GangPhase =
 export type AgentMethods = {
   /** Become the controller of this agent. Lower epochs than any seen are refused with `SUPERSEDED`. */
   attach: {
-    params: { protocol: number; deployment: string; epoch: number };
+    params: { protocol: number; deployment: string; epoch: number; secrets?: SentSecrets };
     result: AgentStatus;
   };
   /** Read-only view for clients while no controller runs. */
@@ -162,6 +163,12 @@ export interface EventRecord {
   process: string | null;
   type: string;
   message: string;
+/**
+ * Secrets that the plan names and the controller's machine has, for an agent elsewhere: by `env:NAME` or `file:PATH`.
+ * They are kept in memory only.
+ */
+export type SentSecrets = Record<string, string>;
+
 }
 
 /** What `serve` writes to the standard input of the controller it spawns. */
@@ -181,3 +188,7 @@ export interface StartRequest {
 
 /** First line a spawned controller prints: it listens, or why it does not. */
 export type ControllerGreeting = { listening: true; pid: number } | { listening: false; error: SerializedError };
+  /** Hosts of the plan that are not this machine, as the hosts file has them. */
+  hosts?: HostEntry[];
+  /** Node for hosts that have none, see `installKit`. */
+  nodeArchive?: string;

@@ -18,7 +18,7 @@ interface Place extends AsyncDisposable {
 }
 
 const ECHO = `const net = require('node:net'); const server = net.createServer((socket) => {
-  socket.on('data', (chunk) => socket.write(chunk.toString().toUpperCase())); socket.on('error', () => {}); });
+  socket.on('data', (chunk) => chunk.length === 5 ? socket.end() : socket.write(chunk.toString().toUpperCase())); socket.on('error', () => {}); });
 server.listen(process.argv[1], () => console.log('up'));`;
 
 async function localPlace(): Promise<Place> {
@@ -156,7 +156,9 @@ describe.each(places)('a transport to $name', ({ make, here }) => {
       const [chunk] = (await once(socket, 'data')) as [Buffer];
       expect(chunk.toString()).toBe(word.toUpperCase());
     }
-    socket.destroy();
+    socket.write('leave');
+    socket.resume();
+    await once(socket, 'close'); // the other side has ended it
   });
 
   check('says that nobody listens on a socket', async () => {

@@ -11,7 +11,7 @@ export class FramedStream extends Duplex {
   #stderr = '';
 
   constructor(channel: ClientChannel, nonce: string) {
-    super();
+    super({ allowHalfOpen: false });
     this.#channel = channel;
     this.#frame = new FrameReader(nonce);
     this.#errors = new FrameReader(nonce);

@@ -66,7 +66,7 @@ export class SshTransport implements HostTransport {
   }
 
   /** argv that connects standard input and output with the Unix socket named as its last word: for servers that do not forward. */
-  useBridge(argv: readonly string[]): void {
+  bridgeBy(argv: readonly string[]): void {
     this.#bridge = argv;
   }
 
@@ -199,7 +199,11 @@ export class SshTransport implements HostTransport {
 
 function forward(client: Client, path: string): Promise<ClientChannel> {
   return new Promise((resolve, reject) => {
-    client.openssh_forwardOutStreamLocal(path, (error, channel) => (error ? reject(error) : resolve(channel)));
+    client.openssh_forwardOutStreamLocal(path, (error, channel) => {
+      if (error) return reject(error);
+      channel.once('end', () => channel.end()); // as a socket does: whose other side has left is of no use
+      resolve(channel);
+    });
   });
 }
 

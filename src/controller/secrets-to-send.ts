@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import type { LaunchPlan } from '../plan/launch-plan.ts';
+import type { SentSecrets } from '../supervise/protocol.ts';
+
+/**
+ * Secrets that the processes of a host name and that are found on this machine. What is not found here is left out: the agent
+ * then looks on its own host, and says what is missing.
+ */
+export function secretsToSend(plan: LaunchPlan, host: string, env: NodeJS.ProcessEnv = process.env): SentSecrets {
+  const found: SentSecrets = {};
+  const { discovery } = plan;
+  const named = plan.processes.filter((process) => process.host === host).flatMap((spec) => Object.values(spec.env));
+  if (discovery.backend === 'etcd' && discovery.passwordFrom) named.push(discovery.passwordFrom);
+  for (const value of named) {
+    if (typeof value === 'string') continue;
+    if ('fromEnv' in value) {
+      const text = env[value.fromEnv];
+      if (text) found[`env:${value.fromEnv}`] = text;
+    } else {
+      try {
+        found[`file:${value.fromFile}`] = readFileSync(value.fromFile, 'utf8').trim();
+      } catch {
+        // it may be a file of the host
+      }
+    }
+  }
+  return found;
+}
