@@ -95,6 +95,7 @@ export class PairProver {
 const keyOf = (pair: Pick<PairSnapshot, 'prefill' | 'decode'>) => `${pair.prefill} → ${pair.decode}`;
 
 /** `812 ms, 3.0 MiB moved`. */
-function describeProof({ tookMs, bytes }: PairProof): string {
-  return `${Math.round(tookMs)} ms${bytes === null ? '' : `, ${formatBytes(bytes)} moved`}`;
+function describeProof({ tookMs, bytes, failedTries }: PairProof): string {
+  const moved = bytes === null ? '' : `, ${formatBytes(bytes)} moved`;
+  return `${Math.round(tookMs)} ms${moved}${failedTries.map((failure) => `, after a try that failed: ${failure}`).join('')}`;
 }

@@ -38,6 +38,16 @@ describe('the proof of a vLLM pair', () => {
     expect(await prove(prefill, fetchesBlocks)).toMatchObject({ bytes: 65_536, transferMs: 2, promptTokens: 10 });
   });
 
+  it('tries again when the first contact fails, and tells', async () => {
+    const meetsLate = (worker: () => ScriptedWorker): WorkerScript => {
+      const fetches = fetchesBlocks(worker);
+      return (request, count) => (count === 0 ? pullFailed(request, count) : fetches(request, count));
+    };
+    const proof = await prove(prefill, meetsLate);
+    expect(proof.failedTries).toEqual([expect.stringContaining('the decode leg answered 500')]);
+    expect((await prove(prefill, fetchesBlocks)).failedTries).toEqual([]);
+  });
+
   it('is not fooled by an answer while the counters are flat', async () => {
     await expect(prove(prefill, () => computesItself)).rejects.toMatchObject(failsWith('no KV block arrived'));
   });

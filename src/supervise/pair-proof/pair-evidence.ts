@@ -11,6 +11,8 @@ export interface PairEvidence {
   decodeMs: number;
   /** What the proof rests on, one sentence each. */
   facts: string[];
+  /** What went wrong in tries before the one that succeeded; empty for the usual proof. */
+  failedTries: string[];
 }
 
 export interface PairProof extends PairEvidence {

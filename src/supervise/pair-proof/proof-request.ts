@@ -38,7 +38,19 @@ export interface LegAnswer {
   promptTokenIds: readonly number[] | null;
 }
 
-/** Sends one leg. Throws unless it is answered with 200 and a finish reason that is no failure. */
+/** A leg that was answered, but not with 200. */
+export class LegRefused extends Error {
+  readonly leg: 'prefill' | 'decode';
+  readonly status: number;
+
+  constructor(leg: 'prefill' | 'decode', status: number, body: Buffer) {
+    super(`the ${leg} leg answered ${status}: ${excerpt(body)}`);
+    this.leg = leg;
+    this.status = status;
+  }
+}
+
+/** Sends one leg. Throws unless it is answered with 200 (`LegRefused`) and a finish reason that is no failure. */
 export async function sendLeg(
   leg: 'prefill' | 'decode',
   url: string,
@@ -57,7 +69,7 @@ export async function sendLeg(
     if (signal.aborted) throw error;
     throw new Error(`the ${leg} leg: ${networkError(error)}`, { cause: error });
   });
-  if (answer.status !== 200) throw new Error(`the ${leg} leg answered ${answer.status}: ${excerpt(answer.body)}`);
+  if (answer.status !== 200) throw new LegRefused(leg, answer.status, answer.body);
   const parsed = parseAnswer(leg, answer.body);
   const { failure } = judgeChunk(parsed);
   // Engines answer 200 and put what went wrong into the finish reason.

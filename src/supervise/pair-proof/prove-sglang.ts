@@ -55,6 +55,7 @@ export async function proveSglangPair(pair: ProvePair, signal: AbortSignal): Pro
     promptTokens,
     prefillMs: prefill.tookMs,
     decodeMs: decode.tookMs,
+    failedTries: [],
     facts: [
       `${TRANSFERS} of the prefill worker rose by ${largestRiseOf(TRANSFERS, prefillBefore, after)}`,
       await cachedTokensReported(pair, pair.bootstrap, body, signal),

@@ -59,6 +59,7 @@ export async function proveTrtllmPair(pair: ProvePair, signal: AbortSignal): Pro
     promptTokens,
     prefillMs: prefill.tookMs,
     decodeMs: decode.tookMs,
+    failedTries: [],
     facts: [`${PERF_METRICS} of the generation server reports ${timing.kvBytes} bytes of KV cache for this request`],
   };
 }

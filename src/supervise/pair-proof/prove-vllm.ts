@@ -2,7 +2,7 @@ import { decodeLegBody, FAILED_TRANSFERS, kvTransferParamsOf, prefillLegBody } f
 import type { ProvePair } from '../protocol.ts';
 import { awaitCounters, readCounters, riseOf } from './counters.ts';
 import type { PairEvidence } from './pair-evidence.ts';
-import { agreeOnPrompt, drawRequest, type LegAnswer, sendLeg } from './proof-request.ts';
+import { agreeOnPrompt, drawRequest, type LegAnswer, LegRefused, sendLeg } from './proof-request.ts';
 
 /** What a decode worker counts when KV blocks have arrived from elsewhere (`vllm:` metrics of NixlConnector). */
 const TRANSFERS = 'vllm:nixl_xfer_time_seconds_count';
@@ -12,14 +12,21 @@ const TRANSFERRED_TOKENS = 'vllm:external_prefix_cache_hits_total';
 
 /** Two workers may round a near tie differently; not three times, on three prompts. */
 const TRIES = 3;
+/**
+ * On first contact a decode worker waits 5 s for the prefill worker's side channel, and answers 500 where that is busy; the same
+ * when a prefill worker was restarted at its old address. The next request, with a first leg of its own, was seen to be right.
+ */
+const CONTACTS = 3;
 
 /**
  * vLLM with NIXL: the decode worker counts the transfers that reached it, and the tokens they brought. The two legs must also
  * agree on the first token: a decode worker with another prompt's blocks answers 200, counts a transfer, and is wrong.
  */
 export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promise<PairEvidence> {
+  const failedTries: string[] = [];
   for (let attempt = 1; ; attempt += 1) {
-    const { evidence, prefill, decode } = await tryOnce(pair, signal);
+    const { evidence, prefill, decode } = await contact(pair, failedTries, signal);
+    evidence.failedTries = failedTries;
     const agreement = firstTokenAgrees(prefill, decode);
     if (agreement === true) evidence.facts.push('both legs generated the same first token');
     if (agreement !== false) return evidence;
@@ -27,6 +34,18 @@ export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promi
       throw new Error(
         `KV blocks arrived, but the decode leg generated another first token than the prefill leg on ${TRIES} prompts: it does not read what was sent`,
       );
+  }
+}
+
+async function contact(pair: ProvePair, failedTries: string[], signal: AbortSignal): ReturnType<typeof tryOnce> {
+  for (;;) {
+    try {
+      return await tryOnce(pair, signal);
+    } catch (error) {
+      const isContact = error instanceof LegRefused && error.leg === 'decode' && error.status === 500;
+      if (!isContact || failedTries.length + 1 >= CONTACTS) throw error;
+      failedTries.push(error.message);
+    }
   }
 }
 
@@ -68,6 +87,7 @@ async function tryOnce(
         `${TRANSFERS} of the decode worker rose by ${riseOf(TRANSFERS, before, after)}`,
         `${riseOf(TRANSFERRED_TOKENS, before, after)} tokens of KV cache came from outside`,
       ],
+      failedTries: [],
     },
     prefill,
     decode,
