@@ -20,29 +20,28 @@ describe.skipIf(!engineFolder)('real vLLM, one server', () => {
     START_DEADLINE_MS,
   );
 
+  it.each([
+    ['model=/nowhere/model', /there is no file or folder \/nowhere\/model/],
+    ['workers.aggregated.args.max-model-len=999999', /the model takes 32768 tokens at most/],
+  ])('refuses %s before anything starts', async (setting, problem) => {
+    const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', setting);
+    expect(stderr).toContain('[RECIPE_INVALID]');
+    expect(stderr).toMatch(problem);
+    expect(code).toBe(3);
+  });
+
   it(
     'reports a start that fails: cause, exit status, last lines, what to do',
     async () => {
-      const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', 'model=/nowhere/model');
+      // 96 blocks of 128 tokens are less than half of that.
+      const limit = 'workers.aggregated.args.max-model-len=32768';
+      const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', limit);
       expect(stderr).toContain(
-        'aggregated-0 ended while starting: exit status 1: the model is neither a folder nor known',
+        'aggregated-0 ended while starting: exit status 1: the weights leave too little memory for the KV cache',
       );
       expect(stderr).toContain('[EXITED_EARLY]');
-      expect(stderr).toMatch(/HFValidationError: .*\/nowhere\/model/);
-      expect(stderr).toContain('hint: Check `model` in the recipe.');
-      expect(code).toBe(5);
-      await waitFor('nothing to be left', () => box.processes().length === 0);
-    },
-    START_DEADLINE_MS,
-  );
-
-  it(
-    'reports a limit that the model was not made for',
-    async () => {
-      const limit = 'workers.aggregated.args.max-model-len=999999';
-      const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', limit);
-      expect(stderr).toContain('max-model-len is more than the model was made for [EXITED_EARLY]');
-      expect(stderr).toContain('hint: Lower max-model-len.');
+      expect(stderr).toMatch(/ValueError: .*max seq len \(32768\)/);
+      expect(stderr).toMatch(/hint: Lower max-model-len/);
       expect(code).toBe(5);
       await waitFor('nothing to be left', () => box.processes().length === 0);
     },

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
+import { kvEventDecoder } from '../../src/engines/kv-event-payload.ts';
+import type { KvEvent } from '../../src/engines/kv-events.ts';
+import { readVllmEvents } from '../../src/engines/vllm/kv-events.ts';
 import { decodeLegBody, kvTransferParamsOf, prefillLegBody } from '../../src/engines/vllm/kv-transfer.ts';
+import { openKvEventSockets } from '../../src/routing/kv-event-sockets.ts';
+import { followKvEvents } from '../../src/routing/kv-event-stream.ts';
 import { processesOfRun, readStat } from '../../src/supervise/identity.ts';
 import { describeEngineSurface } from '../contract/engine-surface.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
@@ -19,20 +23,18 @@ const NAME = 'vllm-cpu-disaggregated';
 const SETTLE_MS = 90_000;
 const BLOCK_SIZE = 128;
 const isGone = (pid: number) => ['Z', undefined].includes(readStat(pid)?.state);
-/** Where to write KV event batches to, for test/fixtures/kv-events; usually nowhere. */
-const RECORD_TO = process.env['DYNAMO_TEST_RECORD_KV_EVENTS'];
 const EXTERNAL = { source: 'external_kv_transfer' };
 
-/** Writes the first few batches, and the first of each kind that comes later. */
-function record(messages: readonly KvEventMessage[]): void {
-  if (RECORD_TO === undefined) return;
-  const seen = new Set<string>();
-  for (const { sequence, payload, events } of messages) {
-    const kinds = [...new Set(events.map(({ type }) => type))].sort().join('+');
-    if (sequence > 3 && seen.has(kinds)) continue;
-    seen.add(kinds);
-    writeFileSync(path.join(RECORD_TO, `vllm-0.32-${String(sequence).padStart(3, '0')}.bin`), payload);
-  }
+/** An event, for comparing: as Python reads it, and as dynamo does. */
+function byPython(event: KvEventMessage['events'][number]): object {
+  const { type, block_hashes: hashes = [], token_ids: tokens = [] } = event;
+  return { type, hashes, tokens };
+}
+
+const TYPES = { stored: 'BlockStored', removed: 'BlockRemoved', cleared: 'AllBlocksCleared' } as const;
+function byDynamo(event: KvEvent): object {
+  const hashes = event.kind === 'cleared' ? [] : event.hashes.map(String);
+  return { type: TYPES[event.kind], hashes, tokens: event.kind === 'stored' ? [...event.tokens] : [] };
 }
 
 describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
@@ -94,6 +96,9 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     );
   }
 
+  const post = (url: string, leg: Buffer) =>
+    fetch(`${url}/v1/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: leg });
+
   async function inFlight(): Promise<Record<string, number>> {
     const { instances } = (await (await fetch(`${endpoint}/health`)).json()) as {
       instances: { name: string; inFlight: number }[];
@@ -150,13 +155,11 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
 
     it('does not let a client name somebody else’s KV cache', async () => {
       const mine = Buffer.from(JSON.stringify({ model: 'tiny', prompt: tokenIds(300, 72), max_tokens: 1 }));
-      const leg = await fetch(`${prefill}/v1/completions`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: prefillLegBody(mine),
-      });
-      const params = JSON.parse(kvTransferParamsOf(Buffer.from(await leg.arrayBuffer()))!.toString()) as object;
+      const leg = await post(prefill, prefillLegBody(mine));
+      const paramBytes = kvTransferParamsOf(Buffer.from(await leg.arrayBuffer()))!;
+      const params = JSON.parse(paramBytes.toString()) as object;
       await compare({ prompt: tokenIds(300, 73), max_tokens: 12, kv_transfer_params: params });
+      await post(decode, decodeLegBody(mine, paramBytes));
     });
 
     it('hands on what the engine refuses', async () => {
@@ -172,6 +175,13 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
       const address = (purpose: string) => `tcp://127.0.0.1:${ports[purpose]}`;
       await using listener = new KvEventListener(engineFolder!, address('kvEvents'), address('kvReplay'));
       await listener.connected(SETTLE_MS);
+      const sockets = await openKvEventSockets({ events: address('kvEvents'), replay: address('kvReplay') });
+      const followed: object[] = [];
+      const following = followKvEvents(sockets, await kvEventDecoder(readVllmEvents), {
+        apply: (event) => followed.push(byDynamo(event)),
+        forget: (reason) => followed.push({ forget: reason }),
+        unreadable: (reason) => followed.push({ unreadable: reason }),
+      });
       const prompt = tokenIds(5 * BLOCK_SIZE + 20, 75);
       expect((await complete(endpoint, { prompt, max_tokens: 4 })).status).toBe(200);
       const stored = () =>
@@ -200,32 +210,13 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
       expect(replayed.map(({ sequence }) => sequence)).toEqual(replayed.map((_, index) => index));
       for (const { sequence, payload } of listener.live)
         expect(payload.equals(replayed[sequence]!.payload), `batch ${sequence}`).toBe(true);
-      record(replayed);
-    });
-  });
 
-  describe('a client that goes away', () => {
-    // Whether the engine computes the prompt to its end all the same is up to it; its blocks are then kept for the lease.
-    it('while its prompt is read leaves both engines idle', async () => {
-      const gone = new AbortController();
-      const pending = complete(endpoint, { prompt: tokenIds(900, 82), max_tokens: 500, ignore_eos: true }, gone.signal);
-      pending.catch(() => {});
-      await waitFor('the prompt to be read', async () => (await inFlight())['prefill-0']! > 0, SETTLE_MS);
-      gone.abort();
-      await expect(pending).rejects.toThrow();
-      await idle();
-      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
-    });
-
-    it('in the middle of its stream frees both engines', async () => {
-      const gone = new AbortController();
-      const body = { prompt: tokenIds(500, 81), max_tokens: 3_000, ignore_eos: true, stream: true };
-      const response = await open(endpoint, body, gone.signal);
-      await response.body!.getReader().read();
-      expect(await metric(decode, 'vllm:num_requests_running')).toBe(1);
-      gone.abort();
-      await idle();
-      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
+      // What dynamo made of it on the way is what Python reads in the replay.
+      const expected = replayed.flatMap(({ events }) => events).map(byPython);
+      await waitFor('dynamo to have followed', () => followed.length >= expected.length, SETTLE_MS);
+      expect(followed).toEqual(expected);
+      sockets[Symbol.dispose]();
+      await following;
     });
   });
 
@@ -286,39 +277,6 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     );
   });
 
-  describe('a prefill worker that is killed', () => {
-    it(
-      'between the legs: leg 2 fails, nothing wrong is said, and the pair is proven again',
-      async () => {
-        const proven = proofs();
-        const body = Buffer.from(
-          JSON.stringify({ model: 'tiny', prompt: tokenIds(500, 93), max_tokens: 8, temperature: 0 }),
-        );
-        const post = (url: string, leg: Buffer) =>
-          fetch(`${url}/v1/completions`, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: leg,
-          });
-        const first = await post(prefill, prefillLegBody(body));
-        const params = kvTransferParamsOf(Buffer.from(await first.arrayBuffer()))!;
-        const victim = await kill('prefill-0', 'all');
-        await waitFor('it to be gone', () => victim.family.every(isGone));
-        const second = await post(decode, decodeLegBody(body, params));
-        expect(second.status).toBe(500);
-        // There is nobody to read prompts, and no worker does it instead unless the recipe lets it.
-        const answer = await complete(endpoint, { prompt: tokenIds(300, 94), max_tokens: 8 });
-        expect(answer.status).toBe(503);
-        expect(answer.text).toBe('');
-        await comesBack(victim, proven);
-        expect(victim.family.filter((pid) => !isGone(pid))).toEqual([]);
-        await compare({ prompt: tokenIds(500, 93), max_tokens: 8 });
-        await compare({ prompt: tokenIds(300, 95), max_tokens: 8, stream: true });
-      },
-      START_DEADLINE_MS,
-    );
-  });
-
   describe('a decode worker that is killed', () => {
     it(
       'in the middle of a stream: the stream says so, and afterwards all is right',
@@ -342,6 +300,60 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
         expect((await find('decode-0')).lastExit).toMatchObject({ signal: 'SIGKILL' });
         await compare({ prompt: tokenIds(500, 97), max_tokens: 12 });
         await compare({ messages: [{ role: 'user', content: words(60, 98) }], max_tokens: 12 });
+      },
+      START_DEADLINE_MS,
+    );
+  });
+
+  // A prefill worker's engine goes round and round, and keeps two cores busy, while it holds blocks that nobody has read:
+  // to the end of their lease. Hence this comes late, and the end of that worker next.
+  describe('a client that goes away', () => {
+    // Whether the engine computes the prompt to its end all the same is up to it; its blocks are then kept for the lease.
+    it('while its prompt is read leaves both engines idle', async () => {
+      const gone = new AbortController();
+      const pending = complete(endpoint, { prompt: tokenIds(900, 82), max_tokens: 500, ignore_eos: true }, gone.signal);
+      pending.catch(() => {});
+      await waitFor('the prompt to be read', async () => (await inFlight())['prefill-0']! > 0, SETTLE_MS);
+      gone.abort();
+      await expect(pending).rejects.toThrow();
+      await idle();
+      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
+    });
+
+    it('in the middle of its stream frees both engines', async () => {
+      const gone = new AbortController();
+      const body = { prompt: tokenIds(500, 81), max_tokens: 3_000, ignore_eos: true, stream: true };
+      const response = await open(endpoint, body, gone.signal);
+      await response.body!.getReader().read();
+      expect(await metric(decode, 'vllm:num_requests_running')).toBe(1);
+      gone.abort();
+      await idle();
+      expect(await metric(decode, 'vllm:kv_cache_usage_perc')).toBe(0);
+    });
+  });
+
+  describe('a prefill worker that is killed', () => {
+    it(
+      'between the legs: leg 2 fails, nothing wrong is said, and the pair is proven again',
+      async () => {
+        const proven = proofs();
+        const body = Buffer.from(
+          JSON.stringify({ model: 'tiny', prompt: tokenIds(500, 93), max_tokens: 8, temperature: 0 }),
+        );
+        const first = await post(prefill, prefillLegBody(body));
+        const params = kvTransferParamsOf(Buffer.from(await first.arrayBuffer()))!;
+        const victim = await kill('prefill-0', 'all');
+        await waitFor('it to be gone', () => victim.family.every(isGone));
+        const second = await post(decode, decodeLegBody(body, params));
+        expect(second.status).toBe(500);
+        // There is nobody to read prompts, and no worker does it instead unless the recipe lets it.
+        const answer = await complete(endpoint, { prompt: tokenIds(300, 94), max_tokens: 8 });
+        expect(answer.status).toBe(503);
+        expect(answer.text).toBe('');
+        await comesBack(victim, proven);
+        expect(victim.family.filter((pid) => !isGone(pid))).toEqual([]);
+        await compare({ prompt: tokenIds(500, 93), max_tokens: 8 });
+        await compare({ prompt: tokenIds(300, 95), max_tokens: 8, stream: true });
       },
       START_DEADLINE_MS,
     );
