@@ -27,6 +27,7 @@ export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promi
   for (let attempt = 1; ; attempt += 1) {
     const { evidence, prefill, decode } = await contact(pair, failedTries, signal);
     evidence.failedTries = failedTries;
+    evidence.facts.push(...failedTries.map((failure) => `a try before this one failed: ${failure}`));
     const agreement = firstTokenAgrees(prefill, decode);
     if (agreement === true) evidence.facts.push('both legs generated the same first token');
     if (agreement !== false) return evidence;

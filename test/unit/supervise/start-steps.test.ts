@@ -8,6 +8,7 @@ const sources = ['agent', 'controller'].map((folder) => {
   return {
     folder,
     text: readdirSync(dir)
+      .filter((file) => file.endsWith('.ts'))
       .map((file) => readFileSync(path.join(dir, file), 'utf8'))
       .join('\n'),
   };
