@@ -17,8 +17,8 @@ export async function runBenchCommand(target: string, flags: BenchCommandFlags):
     await benchRecipe(target, flags);
     return;
   }
-  if (flags.set !== undefined || flags.keep)
-    throw new DynamoError('USAGE', '--set and --keep are for recipes that are served for the measurement', {
+  if (flags.set !== undefined || flags.hosts !== undefined || flags.keep)
+    throw new DynamoError('USAGE', '--set, --hosts and --keep are for recipes that are served for the measurement', {
       hint: `Name a recipe file instead of ${target}.`,
     });
   await benchAction(/^https?:\/\//i.test(target) ? target : findEndpoint(target), flags);
@@ -33,7 +33,10 @@ function isRecipe(target: string): boolean {
 
 /** Serves, measures, stops. State and logs stay when something failed, or when asked. */
 async function benchRecipe(recipe: string, flags: BenchCommandFlags): Promise<void> {
-  const launch = await prepareEphemeral('bench', recipe, flags.set === undefined ? {} : { set: flags.set });
+  const launch = await prepareEphemeral('bench', recipe, {
+    ...(flags.set !== undefined && { set: flags.set }),
+    ...(flags.hosts !== undefined && { hosts: flags.hosts }),
+  });
   const { plan, dir, loaded } = launch.prepared;
   const name = plan.deployment;
   const say = (text: string): void => {

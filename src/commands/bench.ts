@@ -4,6 +4,7 @@ import type { CommandEntry } from './command.ts';
 
 export interface BenchCommandFlags extends BenchFlags {
   set?: string[];
+  hosts?: string;
   keep?: boolean;
 }
 
@@ -86,6 +87,7 @@ export const benchCommand: CommandEntry = {
       .option('--json', 'print one JSON document instead of tables')
       .optionsGroup('Serving a recipe:')
       .option('--set <path=value>', 'override a value of the recipe (repeatable)', collect)
+      .option('--hosts <file>', 'run on the hosts of this file (default: those of the recipe, else this machine)')
       .option('--keep', 'keep state and logs of the deployment');
     for (const alias of AIPERF_SPELLINGS) command.addOption(new Option(`--${alias} <value>`).hideHelp());
     command.action(async (target: string, flags: BenchCommandFlags) => {

@@ -27,7 +27,6 @@ const VARIABLES: readonly { name: string; unset: string | null; meaning: string 
   },
   { name: 'DYNAMO_CRASH_AT', unset: null, meaning: 'for tests: where controller or agent die during a start' },
   { name: 'DYNAMO_DISCOVERY_PASSWORD', unset: null, meaning: 'set by agents for frontends: the password of etcd' },
-  { name: 'DYNAMO_PROBE_NODE', unset: null, meaning: 'set by dynamo on remote hosts: the Node of the hosts file' },
   { name: 'DYNAMO_DEPLOYMENT_DIR', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
   { name: 'DYNAMO_RUN_ID', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
 ];

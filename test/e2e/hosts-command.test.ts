@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
+import type { LaunchPlan } from '../../src/plan/launch-plan.ts';
 import { type CliResult, runCli } from '../helpers/run-cli.ts';
 import type { TestHost } from '../helpers/test-host.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
@@ -79,6 +80,22 @@ describe.runIf(hasTestHosts)('dynamo hosts', () => {
       await hosts.hosts[2]!.up();
       giveGpus(hosts.hosts[2]!);
     }
+  });
+
+  it('asks the hosts of a file before it plans, and says which of them do not answer', async () => {
+    const hostsFile = file('plan.yaml', [withGpus(0), withGpus(1)]);
+    const env = { DYNAMO_HOME: home.dir };
+    const planned = await runCli(['plan', 'quickstart', '--hosts', hostsFile, '--json'], env);
+    expect(planned.stderr).toBe('');
+    const { plan } = JSON.parse(planned.stdout) as { plan: LaunchPlan };
+    expect(plan.hosts).toEqual(['host-1', 'host-2']);
+    for (const { host, url } of plan.processes)
+      expect(url).toContain(`//${hosts.hosts.find(({ name }) => name === host)?.address}:`);
+    const wrong = file('wrong.yaml', [withGpus(0, { gpus: [7] }), withGpus(1, { gpus: [8] })]);
+    const refused = await runCli(['plan', 'quickstart', '--hosts', wrong], env);
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain('error: host-1, host-2 cannot be used [HOST_UNREACHABLE]');
+    expect(refused.stderr).toContain('host-2: the hosts file allows GPU 8, and nvidia-smi lists no such');
   });
 
   it('sees that two entries are one machine', async () => {
