@@ -84,5 +84,5 @@ function reachText({ frontends }: Access): string {
   if (!frontends.every((frontend) => frontend.localOnly))
     return 'from wherever the network leads to it: put something that asks for a key before it';
   const { port } = new URL(frontends[0]!.url);
-  return `from its own machine only; from elsewhere: ssh -L ${port}:127.0.0.1:${port} HOST (or frontend.host: 0.0.0.0)`;
+  return `from its own machine only; from elsewhere ssh -L ${port}:127.0.0.1:${port} HOST,\n        or frontend.host: 0.0.0.0 in the recipe`;
 }

@@ -10,14 +10,15 @@ import { listDeploymentNames } from '../deployment/state-dir.ts';
 import type { ChatFlags } from './chat.ts';
 import { readSampling, splitChatWords } from './chat-arguments.ts';
 import { converse } from './chat-session.ts';
-import { dim } from './text-style.ts';
+import { dim, fold } from './text-style.ts';
 
 /** `dynamo chat`: one answer on standard output, or a conversation; what was measured goes to standard error. */
 export async function runChat(words: readonly string[], flags: ChatFlags): Promise<void> {
   const sampling = readSampling(flags);
   const headers = keyHeader(flags.apiKeyEnv);
   const given = splitChatWords(words, listDeploymentNames(), flags.url !== undefined);
-  const url = parseTarget(flags.url ?? findEndpoint(given.deployment ?? theOnlyDeployment())).url;
+  const name = flags.url ?? given.deployment ?? theOnlyDeployment();
+  const { url } = parseTarget(flags.url ?? findEndpoint(name));
   const target: ChatTarget = { url, headers };
   const interactive = given.prompt.length === 0 && process.stdin.isTTY === true && process.stdout.isTTY === true;
   if (interactive && flags.json)
@@ -28,7 +29,7 @@ export async function runChat(words: readonly string[], flags: ChatFlags): Promi
   const options: ChatOptions = { model, system: flags.system, ...sampling };
   if (interactive) {
     await converse({
-      name: given.deployment ?? url,
+      name,
       model,
       ask: (turns, signal) => answer(target, options, turns, signal),
     });
@@ -83,7 +84,8 @@ async function answer(
   });
   if (result.text !== '' && !result.text.endsWith('\n')) process.stdout.write('\n');
   else if (inThoughts) process.stderr.write('\n');
-  process.stderr.write(`${dim(describeAnswer(result), process.stderr, process.env)}\n`);
+  const lines = fold(describeAnswer(result), process.stderr.columns ?? Number.POSITIVE_INFINITY);
+  for (const line of lines) process.stderr.write(`${dim(line, process.stderr, process.env)}\n`);
   return result;
 }
 

@@ -18,7 +18,7 @@ export interface Conversation {
   ask(turns: readonly ChatMessage[], signal: AbortSignal): Promise<ChatAnswer>;
 }
 
-const HELP = 'Ctrl-C ends an answer, or leaves; /clear forgets; a line with \\ at its end goes on';
+const HELP = "Ctrl-C ends an answer, or leaves; /clear forgets; \\ at a line's end goes on";
 
 /** Runs the conversation until the user leaves. A failed question is said and forgotten; the conversation goes on. */
 export async function converse(conversation: Conversation): Promise<void> {

@@ -133,10 +133,9 @@ function write(file: string, text: string): void {
 
 function nextSteps({ template, engine }: InitChoice, files: readonly string[]): string[] {
   const [recipe, hosts] = files;
-  const withHosts = hosts === undefined ? '' : ` --hosts ${hosts}`;
   const lines = ['', 'Next:'];
-  if (hosts !== undefined) lines.push(`  put your machines into ${hosts}`);
-  lines.push(`  dynamo plan ${recipe}${withHosts}`, `  dynamo serve ${recipe}${withHosts}`);
+  if (hosts !== undefined) lines.push(`  put your machines into ${hosts}`, `  dynamo hosts check --hosts ${hosts}`);
+  lines.push(`  dynamo plan ${recipe}`, `  dynamo serve ${recipe}`);
   const { command } = findEngine(engine);
   if (hosts === undefined && command !== null && findCommand(command.name) === undefined)
     lines.push('', `${command.name} is not installed here. ${command.installHint}`);

@@ -8,3 +8,14 @@ export function dim(text: string, output: StyledOutput, env: NodeJS.ProcessEnv):
   const plain = output.isTTY !== true || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
   return plain ? text : `\u001b[2m${text}\u001b[22m`;
 }
+
+/** Parts joined by ` · `, broken between them where a terminal would break inside of one. Pure. */
+export function fold(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const part of text.split(' · ')) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)} · ${part}`;
+    if (lines.length > 0 && longer.length > columns) lines.push(part);
+    else lines.splice(-1, 1, longer);
+  }
+  return lines;
+}

@@ -73,7 +73,7 @@ describe('completion in bash', () => {
   });
 
   it('is not confused by words that bash cuts in pieces', () => {
-    expect(bash('dynamo serve --set workers.decode.replicas=2 quick')).toEqual(['quickstart']);
+    expect(bash('dynamo serve --set workers.decode.replicas=2 quick')).toContain('quickstart');
     expect(bash('dynamo chat --url http://127.0.0.1:8000 --te')).toEqual(['--temperature']);
   });
 
