@@ -1,6 +1,7 @@
 import { sleep } from '../base/abort.ts';
 import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
+import { isFollower } from '../plan/worker-group.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import type { AgentJournal } from './agent-journal.ts';
 import type { PairProver } from './pair-prover.ts';
@@ -32,6 +33,7 @@ export class Admission {
   /** One that was published before merely returns. Rejects when not one of its pairs moves blocks. */
   async admit(process: GangProcess, signal: AbortSignal): Promise<void> {
     const { spec, generation } = process;
+    if (isFollower(spec)) return; // the leader of its worker serves, and is published
     const returns = await this.#whenStoreAnswers(process, signal, () =>
       this.#publication.wasPublished(spec.name, generation),
     );

@@ -254,6 +254,9 @@ class Agent {
     });
     this.#handle(peer, 'drain', ({ name }) => this.#gang.drain(name).then(() => null));
     this.#handle(peer, 'restart', ({ name }) => this.#gang.restart(name).then(() => null));
+    this.#handle(peer, 'bringUp', ({ name }) => this.#gang.bringUp(name).then(() => null));
+    this.#handle(peer, 'groupGo', ({ group }) => this.#gang.groups.go(group));
+    this.#handle(peer, 'groupLost', ({ group, reason }) => this.#gang.groups.lost(group, reason));
     this.#handle(peer, 'undo', () => this.#gang.undo('the controller takes the start back').then(() => null));
     this.#handle(peer, 'stop', async ({ force }) => ({ leftPids: await this.#gang.stop(force) }));
     this.#handle(peer, 'leave', () => {

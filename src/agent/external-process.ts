@@ -102,6 +102,10 @@ export class ExternalProcess implements GangProcess {
     if (this.#status.state !== 'failed') this.#status.set('exited', null);
   }
 
+  fail(reason: string): void {
+    if (this.#watching) this.#again(reason);
+  }
+
   async startAgain(): Promise<void> {
     if (this.#watching) return;
     const next = { ...this.nextIncarnation(), wanted: true };

@@ -1,5 +1,6 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { PairSnapshot } from '../deployment/snapshot.ts';
+import { isFollower } from '../plan/worker-group.ts';
 import type { ExtendParams, ProvePair } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import { type JournalChange, newEntry } from './agent-journal.ts';
@@ -92,7 +93,9 @@ export class GangChange {
     const allReady = () => Promise.all(members.map((process) => process.whenReady()));
     await allReady();
     await Promise.all(
-      members.map(({ spec, generation }) => this.#members.publication.publish(spec, generation, this.#context.signal)),
+      members
+        .filter(({ spec }) => !isFollower(spec))
+        .map(({ spec, generation }) => this.#members.publication.publish(spec, generation, this.#context.signal)),
     );
     await allReady();
   }

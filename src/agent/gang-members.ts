@@ -11,6 +11,7 @@ import { checkInstalledFlags } from './check-flags.ts';
 import type { PeerState } from './crash/crash-report.ts';
 import type { CrashReporter } from './crash/crash-reporter.ts';
 import { ExternalProcess } from './external-process.ts';
+import { GroupRestarts } from './group-restarts.ts';
 import { PairProver } from './pair-prover.ts';
 import type { GangProcess } from './process-context.ts';
 import { processEnvironment } from './process-environment.ts';
@@ -42,6 +43,7 @@ export class GangMembers {
   readonly reservations: Reservations;
   readonly publication: Publication;
   readonly prover: PairProver;
+  readonly groups: GroupRestarts;
   readonly #context: GangContext;
   readonly #processes = new Map<string, GangProcess>();
   readonly #isCommitted: (name: string) => boolean;
@@ -55,6 +57,7 @@ export class GangMembers {
       this.all.some((process) => process.running && process.spec.gpus.includes(gpu)),
     );
     this.prover = new PairProver(context);
+    this.groups = new GroupRestarts(() => this.all, context.events);
     this.publication = new Publication(context.store, context.deployment, context.events, context.signal);
     this.#admission = new Admission(context, this.publication, this.prover);
   }
@@ -95,10 +98,15 @@ export class GangMembers {
         onGone: (process) => {
           void this.publication.withdraw(process.spec.name);
           this.reservations.keep(process.spec);
+          this.groups.ended(process);
         },
+        beforeRestart: (process, signal) => this.groups.beforeRestart(process, signal),
         crashes: context.crashes,
         peers: (own) => this.#peersOf(own),
-        changed: context.changed,
+        changed: () => {
+          this.groups.look();
+          context.changed();
+        },
       }),
     );
   }

@@ -1,5 +1,6 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import { isFollower } from '../plan/worker-group.ts';
 import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import { newEntry } from './agent-journal.ts';
@@ -7,6 +8,7 @@ import { removeDataDir } from './data-dirs.ts';
 import { frontendServes } from './frontend-serves.ts';
 import { GangChange } from './gang-change.ts';
 import { type GangContext, GangMembers } from './gang-members.ts';
+import type { GroupRestarts } from './group-restarts.ts';
 
 /**
  * This host's part of a deployment: the processes of one generation and how far their start has come.
@@ -45,6 +47,7 @@ export class Gang {
     for (const entry of processes) this.#members.add(entry.spec);
     this.#members.prover.restore(pairs ?? []);
     await Promise.all(this.#members.all.map((process) => process.adopt()));
+    this.#members.groups.afterAdoption();
   }
 
   async reserve(params: ReserveParams): Promise<void> {
@@ -113,7 +116,7 @@ export class Gang {
   async publish(): Promise<void> {
     this.#mustStand();
     const ready = this.#members.all;
-    const published = ready.filter(({ spec }) => spec.role !== 'store');
+    const published = ready.filter(({ spec }) => spec.role !== 'store' && !isFollower(spec));
     const allReady = () => Promise.all(ready.map((process) => process.whenReady()));
     await allReady();
     await Promise.all(
@@ -145,8 +148,18 @@ export class Gang {
   /** Drains one process and starts it anew. Resolves when it is ready again. */
   async restart(name: string): Promise<void> {
     await this.drain(name);
-    await this.#members.get(name).startAgain();
-    await this.#members.get(name).whenReady();
+    await this.bringUp(name);
+  }
+
+  /** Starts a process that was drained. Resolves when it is ready. */
+  async bringUp(name: string): Promise<void> {
+    const process = this.#members.get(name);
+    await process.startAgain();
+    await process.whenReady();
+  }
+
+  get groups(): GroupRestarts {
+    return this.#members.groups;
   }
 
   /** Takes back an uncommitted start, at once. Needs no disk. */

@@ -26,6 +26,8 @@ export interface GangProcess {
   waitFor(what: string): void;
   markDraining(what: string): void;
   stop(killAfterMs: number): Promise<void>;
+  /** Ends it at once as if it had failed by itself: its restart policy applies. */
+  fail(reason: string): void;
   startAgain(): Promise<void>;
   snapshot(): ProcessSnapshot;
 }
@@ -51,5 +53,7 @@ export interface ProcessContext {
   peers(spec: ProcessSpec): PeerState[];
   /** It ended unasked: withdraw it. */
   onGone(process: GangProcess): void;
+  /** Resolves when it may be started again; rejects when it never may. */
+  beforeRestart(process: GangProcess, signal: AbortSignal): Promise<void>;
   changed(): void;
 }

@@ -3,14 +3,14 @@ import path from 'node:path';
 import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
-import type { ExitSnapshot, ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
+import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { fileSize, lastLines } from '../supervise/log-tail.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
-import type { CrashNews } from './crash/crash-reporter.ts';
+import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
 import { PhaseClock } from './phase-clock.ts';
@@ -22,15 +22,6 @@ import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
 const SWEEP_MS = 2_000;
-
-/** An end nobody asked for. */
-interface Crash {
-  exit: ShimExit;
-  how: string;
-  /** Null: it never was. */
-  readyForMs: number | null;
-  lines: string[];
-}
 
 /**
  * One supervised process over all its incarnations; the only owner of its state.
@@ -47,11 +38,11 @@ export class SupervisedProcess implements GangProcess {
   readonly #context: ProcessContext;
   readonly #status: ProcessStatus;
   readonly #runs: RunFolders;
+  readonly #exits: ExitRecord;
   readonly #phases = new PhaseClock();
   #shim: ShimProcess | undefined;
   /** A spawn under way: whoever stops the process waits for it, so that no shim comes up behind its back. */
   #spawning: Promise<void> | undefined;
-  #lastExit: ExitSnapshot | null = null;
   #failure: DynamoError | undefined;
   /** Why dynamo itself killed it: the signal alone would not say. */
   #killReason: string | null = null;
@@ -66,6 +57,7 @@ export class SupervisedProcess implements GangProcess {
     this.#context = context;
     this.#status = new ProcessStatus(spec.name, context.events, context.changed);
     this.#runs = new RunFolders(context.paths, spec.name);
+    this.#exits = new ExitRecord(spec, context);
   }
 
   get state(): ProcessState {
@@ -125,7 +117,7 @@ export class SupervisedProcess implements GangProcess {
   /** Takes up what an earlier agent left: a living incarnation, or the news of its end. What outlived its shim is ended first. */
   async adopt(): Promise<void> {
     const entry = this.#context.journal.process(this.spec.name);
-    this.#lastExit = entry.lastExit ?? null;
+    this.#exits.last = entry.lastExit ?? null;
     if (entry.incarnation === 0) return;
     this.#begin();
     this.#shim = ShimProcess.adopt(this.#runs.of(entry.incarnation), this.#context.signal);
@@ -193,6 +185,10 @@ export class SupervisedProcess implements GangProcess {
     this.#status.set('exited', null);
   }
 
+  fail(reason: string): void {
+    if (!this.#stopping) this.#kill(reason);
+  }
+
   /** Starts it again after a `stop`, or after its restarts were spent. */
   async startAgain(): Promise<void> {
     if (this.running) return;
@@ -217,7 +213,7 @@ export class SupervisedProcess implements GangProcess {
       url: this.spec.url,
       ports: this.spec.ports,
       gpus: this.spec.gpus,
-      lastExit: this.#lastExit,
+      lastExit: this.#exits.last,
       inStateMs: this.#status.inStateMs,
       startPhases: this.#phases.durations(performance.now()),
       logFile: this.#logFile,
@@ -293,8 +289,8 @@ export class SupervisedProcess implements GangProcess {
     const crash = { exit, how, readyForMs, lines };
     this.#context.onGone(this);
     if (!this.#context.mayRestart()) {
-      this.#recordExit(crash, how, true);
-      this.#failure ??= explainExit(this.spec, how, lines, this.#lastExit?.report ?? null);
+      this.#exits.record(crash, how, true, this.#ended());
+      this.#failure ??= explainExit(this.spec, how, lines, this.#exits.last?.report ?? null);
       this.#context.events.write('exited', this.#failure.message, this.spec.name);
       this.#status.set('failed', null);
       return;
@@ -308,14 +304,14 @@ export class SupervisedProcess implements GangProcess {
       this.#context.random(),
     );
     const reason = note ? `${decision.reason} (${note})` : decision.reason;
-    this.#recordExit(crash, reason, decision.action !== 'done');
+    this.#exits.record(crash, reason, decision.action !== 'done', this.#ended());
     this.#context.events.write('exited', reason, this.spec.name);
     if (decision.action === 'restart') {
       void this.#restart(decision.attempt, decision.delayMs, reason);
       return;
     }
     this.#failure = new DynamoError('PROCESS_FAILED', `${this.spec.name}: ${reason}`, { details: lines });
-    this.#persist({ wanted: false, lastExit: this.#lastExit });
+    this.#persist({ wanted: false, lastExit: this.#exits.last });
     this.#status.set(decision.action === 'done' ? 'exited' : 'failed', null);
   }
 
@@ -326,8 +322,9 @@ export class SupervisedProcess implements GangProcess {
     await pause(delayMs, anySignal(signal, this.#context.signal));
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
+      if (!(await this.#mayGo(signal))) return;
       const { restarts } = this.#context.journal.process(this.spec.name);
-      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1, lastExit: this.#lastExit };
+      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1, lastExit: this.#exits.last };
       this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
       await this.spawn();
       if (!this.#stopping) this.launch();
@@ -338,38 +335,25 @@ export class SupervisedProcess implements GangProcess {
     }
   }
 
-  /** Keeps how it ended, and unless that was its own wish, reports it. */
-  #recordExit(crash: Crash, reason: string, unasked: boolean): void {
-    const { exit, lines } = crash;
-    const at = new Date().toISOString();
-    const base = { code: exit.code, signal: exit.signal, at, reason, lastLines: lines };
-    const news = unasked ? this.#report(crash, at) : { cause: null, fix: null, report: null };
-    this.#lastExit = { ...base, ...news };
+  /** False when it is stopped while it waits; throws when it never may. */
+  async #mayGo(signal: AbortSignal): Promise<boolean> {
+    const either = anySignal(signal, this.#context.signal);
+    try {
+      await this.#context.beforeRestart(this, either);
+    } catch (error) {
+      if (!either.aborted) throw error;
+    }
+    return !either.aborted && !this.#stopping;
   }
 
-  #report({ exit, how, readyForMs, lines }: Crash, at: string): CrashNews {
-    const starting = this.#status.state === 'starting';
-    return this.#context.crashes.report(
-      {
-        spec: this.spec,
-        incarnation: this.generation,
-        at,
-        pid: this.#shim?.enginePid ?? null,
-        code: exit.code,
-        signal: exit.signal,
-        how,
-        killedBecause: this.#killReason,
-        readyForMs,
-        wasDoing: starting ? this.#status.waitingFor : null,
-        lastLines: lines,
-        logFile: this.#logFile,
-        peers: this.#context.peers(this.spec),
-      },
-      (news) => {
-        if (this.#lastExit?.at === at) this.#lastExit = { ...this.#lastExit, ...news };
-        this.#context.changed();
-      },
-    );
+  #ended(): EndedIncarnation {
+    return {
+      incarnation: this.generation,
+      pid: this.#shim?.enginePid ?? null,
+      killedBecause: this.#killReason,
+      wasDoing: this.#status.state === 'starting' ? this.#status.waitingFor : null,
+      logFile: this.#logFile,
+    };
   }
 
   #persist(change: Partial<JournalProcess>): void {

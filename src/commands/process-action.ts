@@ -1,32 +1,38 @@
 import { DynamoError } from '../base/errors.ts';
-import { connectController } from '../deployment/controller-client.ts';
-import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
-import { deploymentDir } from '../deployment/state-dir.ts';
+import { withController } from './with-controller.ts';
+
+interface ActionFlags {
+  deployment?: string;
+  json?: boolean;
+}
 
 /** Asks the controller to drain or restart processes, one after the other. Throws `NO_DEPLOYMENT` when none attends it. */
 export async function runProcessAction(
   action: 'drain' | 'restart',
   processes: readonly string[],
-  flags: { deployment?: string; json?: boolean },
+  flags: ActionFlags,
 ): Promise<void> {
-  const deployment = flags.deployment ?? theOnlyDeployment();
-  const record = readDeployment(deployment);
-  const client = await connectController(deploymentDir(deployment));
-  if (!client) {
-    throw new DynamoError('NO_DEPLOYMENT', `${deployment} runs without a controller`, {
-      hint: `Adopt it first: dynamo serve ${record.recipeFile} --detach`,
-    });
-  }
-  try {
+  if (processes.length === 0)
+    throw new DynamoError('USAGE', 'no process is named', { hint: 'Name one, or add --rolling for all of them.' });
+  await withController(flags.deployment, {}, async (peer, deployment) => {
     for (const name of processes) {
-      await client.peer.request(action, { name });
+      await peer.request(action, { name });
       if (!flags.json)
         process.stdout.write(
           action === 'drain' ? `${name} is out of service\n` : `${name} was drained, started anew and is ready\n`,
         );
     }
     if (flags.json) process.stdout.write(`${JSON.stringify({ deployment, action, processes })}\n`);
-  } finally {
-    client.peer.close();
-  }
+  });
+}
+
+/** Restarts one process after the other and says which is being restarted. */
+export async function runRollingRestart(targets: readonly string[], flags: ActionFlags): Promise<void> {
+  const onEvent = (message: string) => process.stderr.write(`${message}\n`);
+  await withController(flags.deployment, flags.json ? {} : { onEvent }, async (peer, deployment) => {
+    const { restarted } = await peer.request('rolling', { targets: [...targets] });
+    if (flags.json)
+      process.stdout.write(`${JSON.stringify({ deployment, action: 'restart', processes: restarted })}\n`);
+    else process.stdout.write(`${restarted.join(', ')}: started anew and ready\n`);
+  });
 }

@@ -19,6 +19,7 @@ export interface ClientServerHooks {
   stop(force: boolean): Promise<number[]>;
   /** One process; throws `USAGE` when the plan has none of that name. */
   act(action: 'drain' | 'restart', name: string): Promise<void>;
+  rolling(targets: readonly string[]): Promise<string[]>;
   scale(targets: readonly string[]): Promise<ScaleStep[]>;
   /** The deployment is tied to its clients, and the last such client has gone. */
   onEphemeralGone(): void;
@@ -60,6 +61,7 @@ export class ClientServer {
     peer.handle('snapshot', () => this.#hooks.snapshot());
     peer.handle('drain', ({ name }) => this.#hooks.act('drain', name).then(() => null));
     peer.handle('restart', ({ name }) => this.#hooks.act('restart', name).then(() => null));
+    peer.handle('rolling', async ({ targets }) => ({ restarted: await this.#hooks.rolling(targets) }));
     peer.handle('scale', async ({ targets }) => ({ steps: await this.#hooks.scale(targets) }));
     peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
     peer.listen();

@@ -23,10 +23,11 @@ import { AgentLinks } from './agent-links.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
+import { GroupWatch } from './group-watch.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
-import { startGang } from './start-gang.ts';
 import { secretsToSend } from './secrets-to-send.ts';
+import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
 const EPHEMERAL_GRACE_MS = 10_000;
@@ -78,6 +79,8 @@ class Controller {
   #links!: AgentLinks;
   #changes!: Changes;
   #actions!: ProcessActions;
+  /** Only while it attends: a start is all or nothing by other means. */
+  #groups: GroupWatch | undefined;
   #epoch = 0;
   #discovery: Discovery | undefined;
   #stopping: Promise<number[]> | undefined;
@@ -93,6 +96,7 @@ class Controller {
       snapshot: () => this.#snapshot(),
       stop: (force) => this.#stop(force),
       act: (action, name) => this.#actions.act(action, name),
+      rolling: (targets) => this.#changes.alone('rolling restart', () => this.#actions.rolling(targets)),
       scale: (targets) => this.#changes.scale(targets),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
@@ -111,14 +115,18 @@ class Controller {
         epoch: this.#epoch,
         events: this.#events,
         signal: this.#ended.signal,
-        onChange: () => this.#clients.changed(),
+        onChange: () => {
+          this.#clients.changed();
+          this.#groups?.look();
+        },
         onEvent: (event) => this.#tell(event),
       });
       this.#record.load();
       const parts = { record: this.#record, links: this.#links, events: this.#events };
-      this.#actions = new ProcessActions(parts);
+      const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+      this.#actions = new ProcessActions({ ...parts, signal });
       this.#changes = new Changes({
-        ...{ ...parts, epoch: this.#epoch, signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]) },
+        ...{ ...parts, epoch: this.#epoch, signal },
         discovery: () => this.#openDiscovery(this.#record.current, true),
       });
       const { request } = this.#options;
@@ -147,14 +155,6 @@ class Controller {
     }
   }
 
-  /** Whoever comes to stop something must be able to on a full disk: the epoch then lives in memory, here and in the agents. */
-  #writeOwnFiles(): void {
-    try {
-      writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
-      writeControllerIdentity(this.#options.dir);
-    } catch (error) {
-      const isStart = this.#options.request !== undefined;
-      if (isStart || !(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
   #openHosts(): OpenHost {
     const { deployment, dir, request } = this.#options;
     const onEvent = (type: string, message: string) => this.#events.write(type, message);
@@ -166,6 +166,14 @@ class Controller {
     );
   }
 
+  /** Whoever comes to stop something must be able to on a full disk: the epoch then lives in memory, here and in the agents. */
+  #writeOwnFiles(): void {
+    try {
+      writeFileAtomic(this.#paths.epoch, JSON.stringify(this.#epoch));
+      writeControllerIdentity(this.#options.dir);
+    } catch (error) {
+      const isStart = this.#options.request !== undefined;
+      if (isStart || !(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
       this.#events.write('epoch', error.message);
     }
   }
@@ -239,6 +247,11 @@ class Controller {
   }
 
   #attend(): void {
+    this.#groups = new GroupWatch({
+      plan: () => this.#record.current.plan,
+      links: this.#links,
+      onEvent: (message, process) => this.#events.write('group', message, process),
+    });
     const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
     this.#links.attend(this.#record.current.generation, signal, () => this.#ended.abort());
     if (this.#options.request?.ephemeral && !this.#clients.hasEphemeralClient) void this.#stopUnlessClientReturns();

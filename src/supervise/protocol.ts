@@ -71,6 +71,12 @@ export type AgentMethods = {
   drain: { params: { name: string }; result: null };
   /** Drains one process and starts it anew. */
   restart: { params: { name: string }; result: null };
+  /** Starts a process that was drained. Resolves when it is ready. */
+  bringUp: { params: { name: string }; result: null };
+  /** All members of a worker that spans hosts are down: this host's may start again. */
+  groupGo: { params: { group: string }; result: null };
+  /** A member on another host has ended: this host's members end too, and are started again with it. */
+  groupLost: { params: { group: string; reason: string }; result: null };
   /** Takes back everything of a start that was never committed. */
   undo: { params: Record<string, never>; result: null };
   /** Ends everything in drain order; `force` skips waiting. Resolves with what could not be ended. */
@@ -144,6 +150,8 @@ export type ControllerMethods = {
   /** `drain` takes a process out of service, `restart` brings it back as a new incarnation; nothing in flight is lost. */
   drain: { params: { name: string }; result: null };
   restart: { params: { name: string }; result: null };
+  /** Restarts one process after the other: all, or those of the named roles, models, hosts. Resolves with their names. */
+  rolling: { params: { targets: string[] }; result: { restarted: string[] } };
   /** Other numbers of workers: `prefill=3`, `decode=+1`, `MODEL/decode=2`. Resolves with what changed when all of it is done. */
   scale: { params: { targets: string[] }; result: { steps: ScaleStep[] } };
   /** Resolves when nothing is left; `force` skips draining. */
@@ -155,6 +163,12 @@ export type ControllerNotifications = {
   event: EventRecord;
 };
 
+/**
+ * Secrets that the plan names and the controller's machine has, for an agent elsewhere: by `env:NAME` or `file:PATH`.
+ * They are kept in memory only.
+ */
+export type SentSecrets = Record<string, string>;
+
 /** One line of the event log. */
 export interface EventRecord {
   /** ISO 8601, wall clock of the host it happened on. */
@@ -163,12 +177,6 @@ export interface EventRecord {
   process: string | null;
   type: string;
   message: string;
-/**
- * Secrets that the plan names and the controller's machine has, for an agent elsewhere: by `env:NAME` or `file:PATH`.
- * They are kept in memory only.
- */
-export type SentSecrets = Record<string, string>;
-
 }
 
 /** What `serve` writes to the standard input of the controller it spawns. */
@@ -184,11 +192,11 @@ export interface StartRequest {
   /** What the plan was made of, for changes of what runs; without it nothing can be scaled. */
   planInput?: PlanInput;
   ephemeral: boolean;
-}
-
-/** First line a spawned controller prints: it listens, or why it does not. */
-export type ControllerGreeting = { listening: true; pid: number } | { listening: false; error: SerializedError };
   /** Hosts of the plan that are not this machine, as the hosts file has them. */
   hosts?: HostEntry[];
   /** Node for hosts that have none, see `installKit`. */
   nodeArchive?: string;
+}
+
+/** First line a spawned controller prints: it listens, or why it does not. */
+export type ControllerGreeting = { listening: true; pid: number } | { listening: false; error: SerializedError };

@@ -1,0 +1,57 @@
+import type { ExitSnapshot } from '../deployment/snapshot.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { ShimExit } from '../supervise/shim-process.ts';
+import type { ProcessContext } from './process-context.ts';
+
+/** An end nobody asked for, as its process saw it. */
+export interface Crash {
+  exit: ShimExit;
+  how: string;
+  /** Null: it never was ready. */
+  readyForMs: number | null;
+  lines: string[];
+}
+
+/** What else is known of the incarnation that ended. */
+export interface EndedIncarnation {
+  incarnation: number;
+  pid: number | null;
+  killedBecause: string | null;
+  /** What it waited for while it started; null for one that was ready. */
+  wasDoing: string | null;
+  logFile: string;
+}
+
+/** How a process ended last, and the crash report of it. */
+export class ExitRecord {
+  readonly #spec: ProcessSpec;
+  readonly #context: ProcessContext;
+  last: ExitSnapshot | null = null;
+
+  constructor(spec: ProcessSpec, context: ProcessContext) {
+    this.#spec = spec;
+    this.#context = context;
+  }
+
+  /** Keeps how it ended, and unless that was its own wish, reports it. */
+  record(crash: Crash, reason: string, unasked: boolean, ended: EndedIncarnation): void {
+    const { exit, how, readyForMs, lines } = crash;
+    const at = new Date().toISOString();
+    const base = { code: exit.code, signal: exit.signal, at, reason, lastLines: lines };
+    if (!unasked) {
+      this.last = { ...base, cause: null, fix: null, report: null };
+      return;
+    }
+    const news = this.#context.crashes.report(
+      {
+        ...{ spec: this.#spec, at, code: exit.code, signal: exit.signal, how, readyForMs, lastLines: lines, ...ended },
+        peers: this.#context.peers(this.#spec),
+      },
+      (later) => {
+        if (this.last?.at === at) this.last = { ...this.last, ...later };
+        this.#context.changed();
+      },
+    );
+    this.last = { ...base, ...news };
+  }
+}
