@@ -1,4 +1,5 @@
 import { DynamoError } from '../base/errors.ts';
+import { isLoopback } from '../base/url-host.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { Recipe } from '../recipe/recipe.ts';
@@ -36,7 +37,7 @@ export interface PlanInput {
 
 /**
  * Recipe and host facts → everything a start needs. Pure: the same input gives the same plan.
- * Throws `RECIPE_INVALID` (an engine refuses its settings), `GPU_UNAVAILABLE`, `PORT_IN_USE` (no port left).
+ * Throws `RECIPE_INVALID` (an engine refuses its settings), `HOSTS_INVALID` (hosts without an address for each other), `GPU_UNAVAILABLE`, `PORT_IN_USE` (no port left).
  * Ports the user wrote down are taken as written, also when something listens there now: see `heldPorts`.
  */
 export function planLaunch(input: PlanInput): LaunchPlan {
@@ -55,6 +56,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   const discovery = planDiscovery(recipe.discovery, store.processes);
   const used = (specs: readonly ProcessSpec[]): PlanHost[] =>
     hosts.filter(({ name }) => specs.some((spec) => spec.host === name));
+  refuseUnreachable(used([...store.processes, ...workers.processes]));
   const frontends = planFrontends(recipe, hosts, {
     deployment,
     discovery,
@@ -81,6 +83,21 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     startLeaseMs: recipe.startLease,
     warnings: [...engines.warnings, ...store.warnings, ...planWarnings(recipe, hosts, processes)],
   };
+}
+
+/** Processes of several hosts reach each other by the hosts' addresses: a loopback, or one for two, leads nowhere. */
+function refuseUnreachable(hosts: readonly PlanHost[]): void {
+  if (hosts.length < 2) return;
+  const details = hosts.flatMap(({ name, facts }, index) => {
+    if (isLoopback(facts.address)) return [`${name}: the other hosts cannot reach ${facts.address}`];
+    const twin = hosts.slice(0, index).find((other) => other.facts.address === facts.address);
+    return twin ? [`${name}: ${facts.address} is the address of ${twin.name}, too`] : [];
+  });
+  if (details.length === 0) return;
+  throw new DynamoError('HOSTS_INVALID', 'the hosts could not reach each other', {
+    details,
+    hint: 'Give each its own `dataAddress` in the hosts file, or `address` in its facts.',
+  });
 }
 
 function planOwnStore({ discovery }: Recipe, deployment: string, hosts: readonly StoreHost[]): PlannedStore {

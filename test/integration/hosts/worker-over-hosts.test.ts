@@ -38,14 +38,33 @@ async function answer(plan: LaunchPlan): Promise<number> {
   return response?.status ?? 0;
 }
 
-describe.skipIf(!hasTestHosts || !hasEtcd)('a worker over two hosts', () => {
+describe.skipIf(!hasTestHosts || !hasEtcd)('workers planned for two hosts', () => {
   let net: TestHosts;
   beforeAll(async () => {
     net = await TestHosts.start(2);
   });
   afterAll(() => net?.[Symbol.asyncDispose]());
 
-  it('is planned, started, served by its leader, and whole again after one of it died', async () => {
+  it('hand KV cache over between hosts: every pair is proven before the first request', async () => {
+    await using deployment = await HostsDeployment.over(net);
+    const plan = await planOn(
+      deployment,
+      '{ prefill: { replicas: 2, startTimeout: 3m }, decode: { replicas: 2, startTimeout: 3m } }',
+    );
+    const hosts = new Map(plan.processes.map(({ name, host }) => [name, host]));
+    const crossing = plan.pairs.filter(({ prefill, decode }) => hosts.get(prefill) !== hosts.get(decode));
+    expect([plan.pairs.length, crossing.length]).toEqual([4, 2]);
+    await deployment.startOn(
+      plan,
+      net.hosts.map((host) => deployment.hostEntry(host)),
+    );
+    const view = await deployment.ready();
+    expect(view.pairs.map(({ state }) => state)).toEqual(['proven', 'proven', 'proven', 'proven']);
+    expect(await answer(plan)).toBe(200);
+    await deployment.stop();
+  }, 240_000);
+
+  it('may span both: planned, started, served by the leader, and whole again after one of it died', async () => {
     await using deployment = await HostsDeployment.over(net);
     const plan = await planOn(deployment, '{ aggregated: { nodes: 2, startTimeout: 3m } }');
     expect(plan.processes.map(({ name, host }) => `${name} on ${host}`)).toEqual([

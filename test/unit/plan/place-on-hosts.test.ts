@@ -239,6 +239,28 @@ describe('frontends over hosts', () => {
   });
 });
 
+describe('addresses of hosts', () => {
+  it('must lead from one to the other', async () => {
+    const mocker = 'engine: mocker\nmodel: m\nworkers: { aggregated: { replicas: 2 } }\n';
+    const on = (...addresses: string[]) =>
+      planText(
+        mocker,
+        addresses.map((address, index) => recordedFacts('no-gpu', { name: `b${index + 1}`, address })),
+      );
+    expect(await failure(on('127.0.0.1', '10.0.0.2'))).toMatchObject({
+      code: 'HOSTS_INVALID',
+      details: ['b1: the other hosts cannot reach 127.0.0.1'],
+    });
+    expect((await failure(on('10.0.0.2', '10.0.0.2'))).details).toEqual(['b2: 10.0.0.2 is the address of b1, too']);
+    const six = await on('fd00::1', 'fd00::2');
+    expect(six.processes.map(({ url }) => url)).toEqual([
+      'http://[fd00::1]:8100',
+      'http://[fd00::2]:8100',
+      'http://[fd00::1]:8000',
+    ]);
+  });
+});
+
 describe('settings of a host', () => {
   it('reach its processes: command, folders, environment', async () => {
     const setup = (name: string) => ({ selfCommand: [`/kit/${name}`], discoveryRoot: `/home/${name}` });
