@@ -1,5 +1,6 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { EngineHelp } from '../engines/engine.ts';
+import { judgeVersion } from '../engines/engine-version.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import { unknownFlags } from '../engines/flag-check.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
@@ -36,6 +37,7 @@ export async function checkInstalledFlags(specs: readonly ProcessSpec[], options
     if (!help) continue;
     const installed = await ask(spec, help);
     if (!installed) continue;
+    checkVersion(spec, installed, help, options);
     const name = `${spec.engine}${installed.version === null ? '' : ` ${installed.version}`}`;
     // Words before the engine's own belong to what starts it; the help's command has one word more than these.
     const own = spec.argv.slice(help.help.length - 1);
@@ -49,6 +51,26 @@ export async function checkInstalledFlags(specs: readonly ProcessSpec[], options
   throw new DynamoError('RECIPE_INVALID', `${[...versions].join(', ')} does not take every flag of this plan`, {
     details,
     hint: 'Correct `args` in the recipe. A flag that dynamo added itself means that this engine is too old for it: upgrade it.',
+  });
+}
+
+/** Throws `RECIPE_INVALID` for a version that is known not to do. One that nobody has seen yet is noted. */
+function checkVersion(
+  { name, engine }: ProcessSpec,
+  { version }: InstalledEngine,
+  { versions }: EngineHelp,
+  options: CheckFlagsOptions,
+): void {
+  if (version === null || versions === null) return;
+  const judged = judgeVersion(version, versions);
+  if (judged.verdict === 'fits') return;
+  if (judged.verdict === 'new') {
+    options.note(`${engine} ${judged.text}: should something not fit, look there first`);
+    return;
+  }
+  const install = isEngineName(engine) ? findEngine(engine).command?.installHint : undefined;
+  throw new DynamoError('RECIPE_INVALID', `${name}: ${engine} ${judged.text}`, {
+    hint: `${install ?? 'Upgrade it.'} DYNAMO_FLAG_CHECK=off starts it all the same.`,
   });
 }
 

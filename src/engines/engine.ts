@@ -5,6 +5,7 @@ import type { Check, DrainSpec, EnvValue, LaunchFile, LivenessSpec } from '../pl
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { EngineArgs, KvOffloadRecipe, KvTransferRecipe, LoadRecipe, RecipePath } from '../recipe/recipe.ts';
 import type { EngineName } from '../recipe/schema.ts';
+import type { KnownVersions } from './engine-version.ts';
 import type { ModelUse } from './model/check-model.ts';
 import type { ModelConfig } from './model/model-config.ts';
 import type { PhaseSignature } from './start-phase.ts';
@@ -74,6 +75,8 @@ export interface EngineHelp {
   help: string[];
   /** Python package behind the program, as its `.dist-info` folder is named; null where there is none. */
   distribution: string | null;
+  /** Null: nobody has tied it to versions. */
+  versions: KnownVersions | null;
 }
 
 /** Where a worker's metrics are and what they are called; null for what an engine does not count. */

@@ -65,7 +65,7 @@ export const llamacppEngine: Engine = {
   help: (argv) => {
     const at = argv.findIndex((word) => word === '--model' || word === '--hf-repo');
     const program = argv.slice(0, at);
-    return { version: [...program, '--version'], help: [...program, '--help'], distribution: null };
+    return { version: [...program, '--version'], help: [...program, '--help'], distribution: null, versions: null };
   },
 };
 

@@ -70,6 +70,7 @@ export const sglangEngine: Engine = {
       version: [...program.filter((word) => word !== 'serve'), '--version'],
       help: [...program, '--help'],
       distribution: 'sglang',
+      versions: { oldest: null, newest: '0.5.18' },
     };
   },
 };

@@ -64,7 +64,12 @@ export const trtllmEngine: Engine = {
   metrics: TRTLLM_METRICS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
-    return { version: [...program, '--version'], help: [...program, 'serve', '--help'], distribution: 'tensorrt_llm' };
+    return {
+      version: [...program, '--version'],
+      help: [...program, 'serve', '--help'],
+      distribution: 'tensorrt_llm',
+      versions: null,
+    };
   },
 };
 

@@ -1,6 +1,7 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
+import type { KnownVersions } from '../engine-version.ts';
 import { hasStateSpace } from '../model/model-traits.ts';
 import {
   KEEP_ALIVE,
@@ -31,6 +32,11 @@ const DATA_PARALLEL_FROM = 29_500;
 const MASTER_FROM = 29_501;
 /** SIGKILL follows this long after vLLM has stopped waiting for its requests. */
 const SHUTDOWN_MARGIN_MS = 5_000;
+
+const VERSIONS: KnownVersions = {
+  oldest: { version: '0.22.0', because: 'the leases by which prefill workers keep KV blocks' },
+  newest: '0.32.0',
+};
 
 /**
  * Unmodified `vllm serve`: aggregated, or prefill and decode with the NIXL connector in pull mode. Written for 0.22 to 0.29,
@@ -77,7 +83,12 @@ export const vllmEngine: Engine = {
   metrics: VLLM_METRICS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
-    return { version: [...program, '--version'], help: [...program, 'serve', '--help=all'], distribution: 'vllm' };
+    return {
+      version: [...program, '--version'],
+      help: [...program, 'serve', '--help=all'],
+      distribution: 'vllm',
+      versions: VERSIONS,
+    };
   },
 };
 

@@ -122,4 +122,24 @@ describe('checkInstalledFlags', () => {
       signal: new AbortController().signal,
     });
   });
+
+  it('refuses a version that is too old, with how to install another; notes one that is new; asks no more of one that cannot tell', async () => {
+    const withVersion = async (version: string, env: NodeJS.ProcessEnv = {}) => {
+      using folder = tmpDir();
+      const { program } = fakeVllm(folder.dir, { version });
+      return await check(folder.dir, [[program, 'serve', 'm', '--port', '1']], env);
+    };
+    const old = await withVersion('echo 0.11.2');
+    expect(old.error).toMatchObject({
+      code: 'RECIPE_INVALID',
+      message: expect.stringContaining('decode-0: vllm 0.11.2 is too old: dynamo needs 0.22.0 or newer'),
+      hint: expect.stringContaining('uv pip install vllm'),
+    });
+    expect((await withVersion('echo 0.11.2', { DYNAMO_FLAG_CHECK: 'off' })).error).toBeUndefined();
+    const newer = await withVersion('echo 9.0.0');
+    expect(newer.error).toBeUndefined();
+    expect(newer.notes.join()).toContain('vllm 9.0.0 is newer than 0.32.0');
+    // A broken `--version` is not "not installed".
+    expect((await withVersion('echo boom >&2; exit 1')).error).toBeUndefined();
+  });
 });

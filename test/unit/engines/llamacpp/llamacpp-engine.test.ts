@@ -22,6 +22,7 @@ describe('llamacpp', () => {
       version: ['llama-server', '--version'],
       help: ['llama-server', '--help'],
       distribution: null,
+      versions: null,
     });
   });
 

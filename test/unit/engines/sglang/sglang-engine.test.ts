@@ -96,11 +96,13 @@ describe('sglang', () => {
       version: ['python3', '-m', 'sglang.launch_server', '--version'],
       help: ['python3', '-m', 'sglang.launch_server', '--help'],
       distribution: 'sglang',
+      versions: { oldest: null, newest: '0.5.18' },
     });
     expect(sglangEngine.help(launch(worker()).argv)).toEqual({
       version: ['sglang', '--version'],
       help: ['sglang', 'serve', '--help'],
       distribution: 'sglang',
+      versions: { oldest: null, newest: '0.5.18' },
     });
   });
 

@@ -23,6 +23,7 @@ describe('trtllm', () => {
       version: ['trtllm-serve', '--version'],
       help: ['trtllm-serve', 'serve', '--help'],
       distribution: 'tensorrt_llm',
+      versions: null,
     });
   });
 

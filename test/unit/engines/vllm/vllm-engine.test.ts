@@ -142,6 +142,7 @@ describe('vllm', () => {
       version: ['uv', 'run', 'vllm', '--version'],
       help: ['uv', 'run', 'vllm', 'serve', '--help=all'],
       distribution: 'vllm',
+      versions: { oldest: { version: '0.22.0', because: expect.any(String) }, newest: '0.32.0' },
     });
   });
 
