@@ -1,6 +1,7 @@
 import { messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { Discovery, Instance, InstanceRecord, Lease } from '../discovery/discovery.ts';
+import { kvEventSourceOf } from '../plan/kv-event-source.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { isFollower } from '../plan/worker-group.ts';
 import type { EventLog } from '../supervise/event-log.ts';
@@ -30,6 +31,7 @@ export class Publication {
   async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
     if (isFollower(spec) || this.#leases.get(spec.name)?.generation === generation) return;
     const bootstrap = bootstrapOf(spec);
+    const kvEvents = kvEventSourceOf(spec);
     const instance: Instance = {
       deployment: this.#deployment,
       name: spec.name,
@@ -41,6 +43,7 @@ export class Publication {
       url: spec.url,
       kvTransfer: spec.kvTransfer,
       ...(bootstrap === null ? {} : { bootstrap }),
+      ...(kvEvents === null ? {} : { kvEvents }),
       ...(spec.hybridKv === undefined ? {} : { hybridKv: spec.hybridKv }),
       ...(await readInstanceFacts(spec, signal)),
     };

@@ -13,6 +13,11 @@ export interface KvPathFlags {
   json?: boolean;
 }
 
+export interface KvEventFlags {
+  for: number;
+  json?: boolean;
+}
+
 export const doctorCommand: CommandEntry = {
   name: 'doctor',
   summary: 'Say what works on this machine, and how to mend what does not',
@@ -63,6 +68,20 @@ export const doctorCommand: CommandEntry = {
       .action(async (name: string | undefined, _flags: { json?: boolean }, self: Command) => {
         const { examineTokens } = await import('./doctor-run.ts');
         await examineTokens(name, self.optsWithGlobals<{ json?: boolean }>());
+      });
+
+    sub(
+      'kv-events',
+      'Print what workers publish of their KV caches: blocks stored, removed, cleared',
+      'dynamo doctor kv-events quickstart --for 60',
+      'dynamo doctor kv-events --json > events.jsonl',
+    )
+      .argument('[deployment]', 'name of the deployment (default: the only one that runs)')
+      .option('--for <seconds>', 'how long; Ctrl-C ends it earlier', count, 10)
+      .option('--json', 'print one object a line')
+      .action(async (name: string | undefined, _flags: KvEventFlags, self: Command) => {
+        const { printKvEvents } = await import('./doctor-kv-events.ts');
+        await printKvEvents(name, self.optsWithGlobals<KvEventFlags>());
       });
   },
 };

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { MockerOptions } from '../mocker/options.ts';
+import type { KvEventOptions, MockerOptions } from '../mocker/options.ts';
 import type { CommandEntry } from './command.ts';
 
 interface Flags {
@@ -24,6 +24,7 @@ interface Flags {
   startupTime: number;
   shutdownTimeout: number;
   seed: number;
+  kvEventsConfig?: KvEventOptions;
   nnodes: number;
   nodeRank: number;
   masterAddr: string;
@@ -91,6 +92,11 @@ function addOptions(command: Command): Command {
     .option('--node-rank <n>', 'which of them this is: 0 leads and serves, the others only belong to it', count(0), 0)
     .option('--master-addr <address>', 'where the leader waits for the others', '127.0.0.1')
     .option('--master-port <port>', 'port of the same', count(1, 65_535), 29_501)
+    .option(
+      '--kv-events-config <json>',
+      'publish KV events as vLLM does: enable_kv_cache_events, endpoint, replay_endpoint',
+      kvEvents,
+    )
     .option('--seed <n>', 'another seed, another model: other text for the same prompts', integer, 0)
     .option(
       '--fault <spec>',
@@ -136,6 +142,7 @@ function toOptions(flags: Flags, faults: MockerOptions['faults']): MockerOptions
     shutdownTimeoutMs: flags.shutdownTimeout * 1_000,
     keepAliveMs: Number(process.env['VLLM_HTTP_TIMEOUT_KEEP_ALIVE'] ?? 5) * 1_000,
     seed: flags.seed,
+    ...(flags.kvEventsConfig ? { kvEvents: flags.kvEventsConfig } : {}),
     ...(flags.nnodes > 1 ? { node: nodeOf(flags) } : {}),
     faults,
   };
@@ -144,6 +151,21 @@ function toOptions(flags: Flags, faults: MockerOptions['faults']): MockerOptions
 function nodeOf({ nodeRank, nnodes, masterAddr, masterPort }: Flags): NonNullable<MockerOptions['node']> {
   if (nodeRank >= nnodes) throw new InvalidArgumentError(`--node-rank ${nodeRank} is not one of ${nnodes} hosts.`);
   return { rank: nodeRank, size: nnodes, masterAddress: masterAddr, masterPort };
+}
+
+/** vLLM's flag and its keys. */
+function kvEvents(text: string): KvEventOptions | undefined {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw new InvalidArgumentError('Not JSON.');
+  }
+  const { enable_kv_cache_events: enabled, endpoint = 'tcp://*:5557', replay_endpoint: replay = null } = value;
+  if (enabled !== true) return undefined;
+  if (typeof endpoint !== 'string' || (replay !== null && typeof replay !== 'string'))
+    throw new InvalidArgumentError('endpoint and replay_endpoint must be texts.');
+  return { endpoint, replayEndpoint: replay };
 }
 
 function integer(text: string): number {

@@ -68,11 +68,22 @@ export interface Instance {
   kvTransfer: KvTransferDialect | null;
   /** Where decode workers meet this prefill worker to begin a hand-over (SGLang's bootstrap server); host without brackets. */
   bootstrap?: { host: string; port: number } | null;
+  /** Where it tells what its KV cache holds; absent or null for one that does not. */
+  kvEvents?: KvEventSource | null;
   /**
    * The model has more than one kind of KV cache (sliding windows, state-space layers). Its failed transfers may be answered
    * with 200 and wrong text, so a frontend watches the worker's transfer counters. Absent: not known.
    */
   hybridKv?: boolean | null;
+}
+
+/** ZeroMQ addresses of a worker's KV events, those of data-parallel rank 0; each further rank has the next port. */
+export interface KvEventSource {
+  /** `tcp://10.0.0.7:7100`. */
+  events: string;
+  /** Null where nothing is kept for replay. */
+  replay: string | null;
+  ranks: number;
 }
 
 /**

@@ -54,6 +54,7 @@ export function parseInstance(text: string): StoredInstance | string {
   if (value['kvTransfer'] !== null && !KV_TRANSFER_DIALECTS.includes(value['kvTransfer'] as KvTransferDialect))
     return 'kvTransfer is unknown';
   if (!isBootstrap(value['bootstrap'] ?? null)) return 'bootstrap is neither a host with a port nor null';
+  if (!isKvEventSource(value['kvEvents'] ?? null)) return 'kvEvents is neither a pair of addresses nor null';
   if (typeof (value['hybridKv'] ?? false) !== 'boolean') return 'hybridKv is neither true, false nor null';
   const lease = value['lease'];
   if (!isObject(lease) || !isCount(lease['number']) || typeof lease['token'] !== 'string') return 'lease is missing';
@@ -82,8 +83,11 @@ export function instanceOf(value: Instance): Instance {
     maxNumSeqs: value.maxNumSeqs,
     maxNumBatchedTokens: value.maxNumBatchedTokens,
     kvTransfer: value.kvTransfer,
-    // Absent stays absent: records of older versions have neither.
+    // Absent stays absent: records of older versions have none of these.
     ...(value.bootstrap ? { bootstrap: { host: value.bootstrap.host, port: value.bootstrap.port } } : {}),
+    ...(value.kvEvents
+      ? { kvEvents: { events: value.kvEvents.events, replay: value.kvEvents.replay, ranks: value.kvEvents.ranks } }
+      : {}),
     ...(typeof value.hybridKv === 'boolean' ? { hybridKv: value.hybridKv } : {}),
   };
 }
@@ -131,6 +135,12 @@ function parseObject(text: string): Record<string, unknown> | string {
 function isBootstrap(value: unknown): boolean {
   if (value === null) return true;
   return isObject(value) && typeof value['host'] === 'string' && isCount(value['port']);
+}
+
+function isKvEventSource(value: unknown): boolean {
+  if (value === null) return true;
+  if (!isObject(value) || typeof value['events'] !== 'string' || !isCount(value['ranks'])) return false;
+  return value['replay'] === null || typeof value['replay'] === 'string';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -22,6 +22,8 @@ export interface EngineOptions {
   metrics: MockerMetrics;
   /** Hands KV cache over to and from other workers; null for a worker that does not. */
   connector: KvConnector | null;
+  /** Learns whose tokens are behind cached blocks; null where nobody wants to know. */
+  tracker: { track(generation: Generation): void } | null;
   /** Fail a generation after so many tokens; null for never. */
   errorAfterTokens: number | null;
   /** Stops the clock for good. */
@@ -73,6 +75,7 @@ export class Engine {
       return;
     }
     const { direction, prompt, maxTokens } = generation.options;
+    this.#options.tracker?.track(generation);
     generation.request = this.scheduler.add({
       promptTokens: prompt.length,
       outputTokens: maxTokens,

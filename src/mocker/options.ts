@@ -1,6 +1,12 @@
 import type { Fault } from './faults.ts';
 import type { MockerNode } from './node-group.ts';
 
+/** ZeroMQ addresses to bind: `tcp://*:5557`. */
+export interface KvEventOptions {
+  endpoint: string;
+  replayEndpoint: string | null;
+}
+
 /** Everything a simulated worker needs to know; `commands/mocker.ts` has the flags and their defaults. */
 export interface MockerOptions {
   /** Names it answers to; the first is reported. */
@@ -33,6 +39,8 @@ export interface MockerOptions {
   shutdownTimeoutMs: number;
   /** Idle connections are closed after this long. */
   keepAliveMs: number;
+  /** Where it publishes KV events; absent: it publishes none. */
+  kvEvents?: KvEventOptions;
   seed: number;
   /** Its part of a worker over several hosts; absent: it is one by itself. */
   node?: MockerNode;

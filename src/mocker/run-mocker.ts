@@ -9,6 +9,7 @@ import type { EngineLog } from './engine-log.ts';
 import { findFault } from './faults.ts';
 import type { Generation } from './generation.ts';
 import { closeHttp, listenHttp } from './http-server.ts';
+import { serveKvEvents } from './kv-event-server.ts';
 import { KvHolder } from './kv-holder.ts';
 import { KvReader } from './kv-reader.ts';
 import type { RemotePrefill } from './kv-transfer-params.ts';
@@ -113,6 +114,7 @@ async function startEngine(
   log.info('Loading weights');
   const failure = findFault(options.faults, 'fail-start');
   if (failure) throw new Error(failure.message);
+  const publisher = options.kvEvents ? await serveKvEvents(options.kvEvents, options.blockSize, closed) : null;
   const scheduler = new Scheduler<Generation>({
     blockSize: options.blockSize,
     totalBlocks: options.totalBlocks,
@@ -122,6 +124,7 @@ async function startEngine(
     enableChunkedPrefill: options.enableChunkedPrefill,
     speedupRatio: options.speedupRatio,
     decodeSpeedupRatio: options.decodeSpeedupRatio,
+    ...(publisher ? { events: publisher } : {}),
   });
   const metrics = new MockerMetrics(processStartSeconds());
   const wiring = { options, scheduler, metrics, log, signal: closed };
@@ -143,6 +146,7 @@ async function startEngine(
             unwanted: (generation) => reader.unwanted(generation),
             hold: (generation) => holder.hold(generation),
           },
+    tracker: publisher,
     errorAfterTokens: findFault(options.faults, 'error-after-tokens')?.tokens ?? null,
     signal: closed,
   });

@@ -1,3 +1,4 @@
+import { bracket } from '../../base/url-host.ts';
 import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
@@ -9,6 +10,8 @@ import { VLLM_METRICS } from '../vllm/startup.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
+  KV_EVENTS_FROM,
+  KV_REPLAY_FROM,
   SIDE_CHANNEL_FROM,
   SIDE_CHANNEL_HOST,
   SIDE_CHANNEL_PORT,
@@ -48,7 +51,6 @@ export const mockerEngine: Engine = {
   check: (worker) => ({
     problems: [
       ...refuseSettings(worker, {
-        kvEvents: 'the simulated engine publishes none',
         kvOffload: 'the simulated engine has one memory tier',
         load: 'the simulated engine has no weights',
       }),
@@ -66,6 +68,12 @@ export const mockerEngine: Engine = {
     { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
     ...(transfers(worker)
       ? [{ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: 1, leaderOnly: true as const }]
+      : []),
+    ...(worker.kvEvents
+      ? [
+          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: 1, leaderOnly: true as const },
+          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: 1, leaderOnly: true as const },
+        ]
       : []),
     ...(worker.nodes > 1 ? [{ purpose: 'master', from: MASTER_FROM, count: 1, leaderOnly: true as const }] : []),
   ],
@@ -100,6 +108,7 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
     ...['--disaggregation-mode', MODE[worker.role]],
     ...['--block-size', String(blockSize(worker))],
     ...(transfers(worker) ? transferArgs(worker) : []),
+    ...(placement.ports['kvEvents'] === undefined ? [] : eventArgs(placement)),
     ...nodeArgs(placement),
     ...formatArgs(otherArgs(worker.args), { lists: 'repeat' }),
   ];
@@ -123,6 +132,16 @@ function transferArgs({ role, kvTransfer }: WorkerSettings): string[] {
     ...(lease === undefined ? [] : ['--kv-lease-duration', String(lease / 1_000)]),
     ...(role === 'decode' ? ['--kv-load-failure-policy', loadFailurePolicy] : []),
   ];
+}
+
+/** As vLLM's, but on the worker's own address: the simulated engine can listen on a single one. */
+function eventArgs({ address, ports }: WorkerPlacement): string[] {
+  const config = {
+    enable_kv_cache_events: true,
+    endpoint: `tcp://${bracket(address)}:${ports['kvEvents']}`,
+    replay_endpoint: `tcp://${bracket(address)}:${ports['kvReplay']}`,
+  };
+  return ['--kv-events-config', JSON.stringify(config)];
 }
 
 const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';

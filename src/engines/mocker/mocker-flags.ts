@@ -32,5 +32,6 @@ export const MOCKER_RESERVED: Readonly<Record<string, string>> = {
   'master-port': 'the plan assigns it',
   'disaggregation-mode': 'it follows from the role under `workers`',
   'kv-lease-duration': 'it belongs to both sides; use `kvTransfer.lease`',
+  'kv-events-config': 'use `kvEvents` of the model',
   'kv-load-failure-policy': 'it belongs to the hand-over; use `kvTransfer.loadFailurePolicy`',
 };

@@ -39,7 +39,8 @@ describe('instance records', () => {
   });
 
   it('may tell how hand-overs begin and whether failed ones are hard to see', () => {
-    const more = { ...record, bootstrap: { host: '10.0.0.1', port: 8998 }, hybridKv: true };
+    const kvEvents = { events: 'tcp://10.0.0.1:7100', replay: null, ranks: 2 };
+    const more = { ...record, bootstrap: { host: '10.0.0.1', port: 8998 }, kvEvents, hybridKv: true };
     expect(parseInstance(formatInstance({ record: more, lease }))).toEqual({ record: more, lease });
     const unknown = { ...record, bootstrap: null, hybridKv: null };
     expect(parseInstance(formatInstance({ record: unknown, lease }))).toEqual({ record, lease });
@@ -60,6 +61,7 @@ describe('instance records', () => {
     expect(broken({ role: 'king' })).toBe('role "king" is unknown');
     expect(broken({ state: 'up' })).toBe('state is neither ready nor draining');
     expect(broken({ kvTransfer: 'carrier-pigeon' })).toBe('kvTransfer is unknown');
+    expect(broken({ kvEvents: { events: 7100, replay: null, ranks: 1 } })).toMatch(/^kvEvents is neither/);
     expect(broken({ bootstrap: 8998 })).toBe('bootstrap is neither a host with a port nor null');
     expect(broken({ bootstrap: { host: 'h', port: '8998' } })).toBe('bootstrap is neither a host with a port nor null');
     expect(broken({ hybridKv: 'yes' })).toBe('hybridKv is neither true, false nor null');

@@ -1,0 +1,24 @@
+import type { KvEventSource } from '../discovery/discovery.ts';
+import type { ProcessSpec } from './launch-plan.ts';
+
+/** How engines call their number of data-parallel ranks, each of which publishes on a port of its own. */
+const RANK_FLAGS = ['--data-parallel-size', '--dp-size', '--dp', '-dp'];
+
+/** Where a worker publishes its KV events, by the ports of its plan; null when it does not. */
+export function kvEventSourceOf({
+  ports,
+  url,
+  argv,
+}: Pick<ProcessSpec, 'ports' | 'url' | 'argv'>): KvEventSource | null {
+  const { kvEvents, kvReplay } = ports;
+  if (kvEvents === undefined) return null;
+  // Bracketed where it is IPv6, as in the URL.
+  const host = new URL(url).hostname;
+  const at = argv.findIndex((word) => RANK_FLAGS.includes(word));
+  const ranks = at < 0 ? 1 : Number(argv[at + 1]);
+  return {
+    events: `tcp://${host}:${kvEvents}`,
+    replay: kvReplay === undefined ? null : `tcp://${host}:${kvReplay}`,
+    ranks: Number.isInteger(ranks) && ranks > 0 ? ranks : 1,
+  };
+}
