@@ -31,7 +31,8 @@ export function checkEngines(recipe: Recipe, models: KnownModels = {}): EngineCh
 export function settingsOf(model: ModelRecipe, group: WorkerGroupRecipe, models: KnownModels = {}): WorkerSettings {
   const { path, role, args, env, command, gpus, nodes } = group;
   const { kvOffload, load, workersPerGpu, replicas, port, url = null } = group;
-  const { servedModelName, kvTransfer, kvEvents } = model;
+  const { servedModelName, kvTransfer } = model;
+  const kvEvents = group.kvEvents ?? model.kvEvents;
   return {
     path,
     role,

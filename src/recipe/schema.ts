@@ -73,6 +73,12 @@ const placement = z.record(z.string().min(1), z.union([z.string().min(1), z.numb
     'Labels that a host must have, as the hosts file gives them: `{ rack: a }`. Every host has the label `host`, its name.',
 });
 
+const kvEvents = z
+  .boolean()
+  .describe(
+    'Have workers publish which KV blocks they hold, so that routing knows instead of guessing. Default: false.',
+  );
+
 const workerGroup = z
   .strictObject({
     engine: engine.optional().describe('Engine of this group. Default: that of the model.'),
@@ -115,6 +121,7 @@ const workerGroup = z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .optional()
       .describe("The engine's program when it is not the one on PATH: a path, or a list of words."),
+    kvEvents: kvEvents.optional().describe('Default: that of the model.'),
     kvOffload: kvOffload.optional().describe('Default: that of the model.'),
     load: load.optional().describe('Default: that of the model.'),
     startTimeout: duration
@@ -164,11 +171,6 @@ const slo = z
   .meta({ id: 'Slo', description: 'Goals to measure against.' });
 
 const modelName = z.string().min(1).max(512);
-const kvEvents = z
-  .boolean()
-  .describe(
-    'Have workers publish which KV blocks they hold, so that routing knows instead of guessing. Default: false.',
-  );
 const allow = z
   .array(z.string())
   .describe(
