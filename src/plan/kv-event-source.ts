@@ -9,13 +9,15 @@ export function kvEventSourceOf({
   ports,
   url,
   argv,
-}: Pick<ProcessSpec, 'ports' | 'url' | 'argv'>): KvEventSource | null {
+  group,
+}: Pick<ProcessSpec, 'ports' | 'url' | 'argv' | 'group'>): KvEventSource | null {
   const { kvEvents, kvReplay } = ports;
   if (kvEvents === undefined) return null;
   // Bracketed where it is IPv6, as in the URL.
   const host = new URL(url).hostname;
   const at = argv.findIndex((word) => RANK_FLAGS.includes(word));
-  const ranks = at < 0 ? 1 : Number(argv[at + 1]);
+  // Of a worker over several hosts only the leader's own ranks publish there; those of followers do on their hosts.
+  const ranks = (at < 0 ? 1 : Number(argv[at + 1])) / (at < 0 ? 1 : (group?.size ?? 1));
   return {
     events: `tcp://${host}:${kvEvents}`,
     replay: kvReplay === undefined ? null : `tcp://${host}:${kvReplay}`,
