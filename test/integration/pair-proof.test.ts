@@ -108,6 +108,33 @@ describe('the proof of an SGLang pair', () => {
     );
   });
 
+  it('fails with a decode worker that cannot forget a prefill worker of before, and works when that one is new too', async () => {
+    const bootstrapPort = await freePort();
+    const common = { host: '127.0.0.1', port: 0, model: 'demo', pageSize: 16, cacheReport: true, waitMs: 5_000 };
+    const startPrefill = () => startSglang({ ...common, mode: 'prefill', bootstrapPort });
+    const startDecode = () => startSglang({ ...common, mode: 'decode', faults: ['stale-peer'] });
+    const proveWith = (prefillUrl: string, decodeUrl: string) =>
+      provePair(
+        {
+          ...names,
+          prefillUrl,
+          decodeUrl,
+          dialect: 'sglang-bootstrap',
+          bootstrap: { host: '127.0.0.1', port: bootstrapPort },
+        },
+        never,
+      );
+    await using decode = await startDecode();
+    {
+      await using first = await startPrefill();
+      expect((await proveWith(first.url, decode.url)).promptTokens).toBe(49);
+    }
+    await using second = await startPrefill();
+    await expect(proveWith(second.url, decode.url)).rejects.toMatchObject(failsWith(/NIXL_ERR_NOT_FOUND/));
+    await using fresh = await startDecode();
+    expect((await proveWith(second.url, fresh.url)).promptTokens).toBe(49);
+  });
+
   it('needs to know the bootstrap server', async () => {
     const urls = { prefillUrl: 'http://127.0.0.1:1', decodeUrl: 'http://127.0.0.1:1' };
     await expect(
@@ -143,6 +170,19 @@ describe('the proof of a TensorRT-LLM pair', () => {
     [{ context: ['no-state'] }, 'no disaggregated_params'],
   ] as [Parameters<typeof prove>[0], string | RegExp][])('fails with %j', async (faults, message) => {
     await expect(prove(faults)).rejects.toMatchObject(failsWith(message));
+  });
+
+  it('fails with a generation server that cannot forget a context server of before', async () => {
+    const port = await freePort();
+    const common = { host: '127.0.0.1', model: 'demo', blockSize: 16, perfMetrics: true };
+    await using generation = await startTrtllm({ ...common, port: 0, faults: ['stale-peer'] });
+    const proveOnce = async () => {
+      await using context = await startTrtllm({ ...common, port });
+      const urls = { prefillUrl: context.url, decodeUrl: generation.url };
+      return await provePair({ ...names, ...urls, dialect: 'trtllm-context-first', bootstrap: null }, never);
+    };
+    expect((await proveOnce()).bytes).toBe(49 * 1024);
+    await expect(proveOnce()).rejects.toMatchObject(failsWith(/the decode leg answered 500.*is gone/));
   });
 
   it('proves nothing without the reports, and says how to turn them on', async () => {
