@@ -4,7 +4,7 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir, processLog } from '../deployment/state-dir.ts';
 import type { ChangeStep } from '../supervise/change-steps.ts';
-import { EventLog } from '../supervise/event-log.ts';
+import { EventLog, readEvents } from '../supervise/event-log.ts';
 import { ownIdentity } from '../supervise/identity.ts';
 import { tryLock } from '../supervise/locks.ts';
 import {
@@ -28,6 +28,9 @@ import { StartLease } from './start-lease.ts';
 import { handleSharing } from './store-handlers.ts';
 
 type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
+
+/** Events told at once at most. */
+const EVENTS_TOLD = 2_000;
 
 /** An agent without work and without a controller ends after this long. */
 const IDLE_MS = 3_000;
@@ -209,6 +212,11 @@ class Agent {
     peer.handle('observe', ({ protocol }) => {
       checkProtocol(protocol);
       return this.#status();
+    });
+    peer.handle('events', ({ from }) => {
+      const own = readEvents(deploymentPaths(this.#options.dir).events);
+      const source = `agent ${this.#options.host}`;
+      return own.filter((event) => event.source === source && (from === null || event.at >= from)).slice(-EVENTS_TOLD);
     });
     peer.handle('attach', ({ protocol, deployment, epoch, secrets }) =>
       this.#step('attach', () => {

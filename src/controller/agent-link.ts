@@ -24,7 +24,10 @@ export interface AgentLinkOptions {
   openHost: OpenHost;
   epoch: number;
   onStatus(status: AgentStatus): void;
-  onEvent(event: EventRecord): void;
+  /** `elsewhere`: it was not written to the event log of this machine. */
+  onEvent(event: EventRecord, elsewhere: boolean): void;
+  /** From when on events of another host are wanted. */
+  eventsFrom(): string | null;
   onLost(): void;
 }
 
@@ -82,6 +85,7 @@ export class AgentLink {
     const params = { protocol: PROTOCOL_VERSION, deployment, epoch, secrets };
     this.#status = await this.request('attach', params, ATTACH_TIMEOUT_MS);
     this.#options.onStatus(this.#status);
+    void this.#catchUp();
     return this.#status;
   }
 
@@ -124,11 +128,26 @@ export class AgentLink {
       this.#status = status;
       this.#options.onStatus(status);
     });
-    peer.on('event', (event) => this.#options.onEvent(event));
+    peer.on('event', (event) => this.#options.onEvent(event, this.#isElsewhere));
     peer.listen();
     void peer.closed.then(() => {
       if (this.#peer === peer) this.#options.onLost();
     });
+  }
+
+  get #isElsewhere(): boolean {
+    return this.#at?.transport.local === false;
+  }
+
+  /** What an agent elsewhere wrote while nobody listened. */
+  async #catchUp(): Promise<void> {
+    if (!this.#isElsewhere) return;
+    try {
+      const missed = await this.request('events', { from: this.#options.eventsFrom() }, ATTACH_TIMEOUT_MS);
+      for (const event of missed) this.#options.onEvent(event, true);
+    } catch {
+      // Lost again, or an agent of an earlier release: the next attach asks again.
+    }
   }
 
   /** The host, opened anew after its link was lost. */

@@ -1,6 +1,6 @@
-import { pause } from '../base/abort.ts';
+import { pause, sleep } from '../base/abort.ts';
 import { backoffDelay } from '../base/backoff.ts';
-import { DynamoError, messageOf } from '../base/errors.ts';
+import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { ageStatus } from '../deployment/compose-snapshot.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import type { AgentStatus, EventRecord, GangPhase } from '../supervise/protocol.ts';
@@ -10,6 +10,11 @@ import { AgentLink } from './agent-link.ts';
 const RECONNECT = { initialMs: 100, maxMs: 5_000, factor: 2 };
 /** How often a standing line is looked at. */
 const LOOK_MS = 100;
+/** How often a host that is being stopped is asked whether it is still there, and how long it may take to say so. */
+const PING_MS = 3_000;
+const PING_TIMEOUT_MS = 10_000;
+/** The host, not what runs on it, is the trouble. */
+const AWAY: ReadonlySet<ErrorCode> = new Set(['HOST_UNREACHABLE', 'CONNECT_FAILED']);
 
 export interface AgentLinksOptions {
   deployment: string;
@@ -19,7 +24,10 @@ export interface AgentLinksOptions {
   /** Ends with the controller. */
   signal: AbortSignal;
   onChange(): void;
-  onEvent(event: EventRecord): void;
+  /** `elsewhere`: it was not written to the event log of this machine. */
+  onEvent(event: EventRecord, elsewhere: boolean): void;
+  /** From when on events of a host elsewhere are wanted. */
+  eventsFrom(host: string): string | null;
 }
 
 /** The controller's lines to all its agents, and what it last heard from each. */
@@ -45,11 +53,12 @@ export class AgentLinks {
   /** One line a host; nothing is connected yet. */
   make(hosts: readonly string[]): void {
     this.close();
-    const { deployment, openHost, epoch, onChange, onEvent } = this.#options;
+    const { deployment, openHost, epoch, onChange, onEvent, eventsFrom } = this.#options;
     this.#links = hosts.map(
       (host) =>
         new AgentLink({
           ...{ deployment, host, openHost, epoch, onEvent },
+          eventsFrom: () => eventsFrom(host),
           onStatus: (status) => {
             this.#heard.set(host, { status, at: performance.now() });
             onChange();
@@ -116,23 +125,43 @@ export class AgentLinks {
     return found.flat();
   }
 
-  /** Ends everything on every host, starting agents where none answers. Resolves with the pids that could not be ended. */
+  /**
+   * Ends everything on every host that can be reached, starting agents where none answers. Resolves with the pids that could not
+   * be ended. Throws `STOP_INCOMPLETE` with the hosts that cannot be reached once the others are done: what they run is not
+   * known to have ended, and a later stop has to look.
+   */
   async stop(force: boolean): Promise<number[]> {
-    await Promise.all(this.#links.map((link) => this.#reach(link)));
-    // A host whose etcd the others are registered in goes last.
-    const hasStore = ({ status }: AgentLink) => status?.processes.some(({ role }) => role === 'store') ?? false;
-    const stopAll = async (links: readonly AgentLink[]): Promise<number[]> => {
-      const left = await Promise.all(
-        links.map(async (link) => {
-          const { leftPids } = await link.request('stop', { force });
-          if (leftPids.length === 0) await link.leave();
-          return leftPids;
-        }),
-      );
-      return left.flat();
+    const away: string[] = [];
+    const failures: unknown[] = [];
+    const stopOn = async (link: AgentLink): Promise<number[]> => {
+      try {
+        await this.#reach(link);
+        const { leftPids } = await this.#whileItAnswers(link, link.request('stop', { force }));
+        if (leftPids.length === 0) await link.leave();
+        return leftPids;
+      } catch (error) {
+        if (!(error instanceof DynamoError) || !AWAY.has(error.code)) failures.push(error);
+        else away.push(`${link.host}: ${error.message}`);
+        return [];
+      }
     };
-    const last = this.#links.filter(hasStore);
-    return [...(await stopAll(this.#links.filter((link) => !last.includes(link)))), ...(await stopAll(last))];
+    await Promise.all(this.#links.map((link) => this.#reach(link).catch(() => {})));
+    // A host whose etcd the others are registered in goes last.
+    const last = this.#links.filter(({ status }) => status?.processes.some(({ role }) => role === 'store') ?? false);
+    const left: number[] = [];
+    for (const group of [this.#links.filter((link) => !last.includes(link)), last])
+      left.push(...(await Promise.all(group.map(stopOn))).flat());
+    if (failures.length > 0) throw failures[0];
+    if (away.length === 0) return left;
+    const { deployment } = this.#options;
+    throw new DynamoError(
+      'STOP_INCOMPLETE',
+      `${away.length === 1 ? 'a host' : 'hosts'} of ${deployment} cannot be reached; what runs there stays`,
+      {
+        details: [...away, ...(left.length > 0 ? [`could not be ended: ${left.join(', ')}`] : [])],
+        hint: `Everything else is stopped. When it is back, \`dynamo stop ${deployment}\` or the next \`dynamo serve\` finishes it.`,
+      },
+    );
   }
 
   /**
@@ -155,6 +184,25 @@ export class AgentLinks {
       }
     }
     return all;
+  }
+
+  /** A host that falls silent in the middle of a request would be waited for without end. */
+  async #whileItAnswers<T>(link: AgentLink, work: Promise<T>): Promise<T> {
+    const done = new AbortController();
+    const silence = async (): Promise<never> => {
+      for (;;) {
+        await sleep(PING_MS, done.signal);
+        await link.request('renew', {}, PING_TIMEOUT_MS);
+      }
+    };
+    const silent = silence();
+    silent.catch(() => {});
+    work.catch(() => {});
+    try {
+      return await Promise.race([work, silent]);
+    } finally {
+      done.abort();
+    }
   }
 
   close(): void {

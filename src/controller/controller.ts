@@ -26,6 +26,7 @@ import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } fro
 import { GroupWatch } from './group-watch.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
+import { RemoteEvents } from './remote-events.ts';
 import { secretsToSend } from './secrets-to-send.ts';
 import { startGang } from './start-gang.ts';
 
@@ -109,6 +110,7 @@ class Controller {
     try {
       this.#epoch = Number(readJsonFile(this.#paths.epoch) ?? 0) + 1;
       this.#writeOwnFiles();
+      const elsewhereEvents = new RemoteEvents(this.#events, this.#paths.events);
       this.#links = new AgentLinks({
         deployment: this.#options.deployment,
         openHost: this.#openHosts(),
@@ -119,7 +121,8 @@ class Controller {
           this.#clients.changed();
           this.#groups?.look();
         },
-        onEvent: (event) => this.#tell(event),
+        onEvent: (event, elsewhere) => (elsewhere ? elsewhereEvents.take(event) : this.#tell(event)),
+        eventsFrom: (host) => elsewhereEvents.newestOf(host),
       });
       this.#record.load();
       const parts = { record: this.#record, links: this.#links, events: this.#events };
@@ -288,7 +291,10 @@ class Controller {
     this.#events.write('stop', force ? 'stopping at once' : 'stopping: frontends drain first');
     this.#stopAsked.abort(new DynamoError('START_STOPPED', 'the start was stopped'));
     if (this.#record.known && this.#record.current.phase !== 'stopped') this.#record.setPhase('stopping');
-    const leftPids = await this.#links.stop(force);
+    const leftPids = await this.#links.stop(force).catch((error: unknown) => {
+      if (error instanceof DynamoError && error.code === 'STOP_INCOMPLETE') this.#leaveUnfinished(error);
+      throw error;
+    });
     if (leftPids.length === 0) {
       await this.#clearStore();
       if (this.#record.known) this.#record.setPhase('stopped');
@@ -298,6 +304,14 @@ class Controller {
     // After the answer to whoever asked.
     setTimeout(() => this.#ended.abort(), 20);
     return leftPids;
+  }
+
+  /** A host is away: the record says so, and whoever comes next finishes the stop. */
+  #leaveUnfinished(error: DynamoError): void {
+    if (this.#record.known) this.#record.setPhase('stopping', error);
+    this.#events.write('stop', `${error.message}: ${error.details.join('; ')}`);
+    this.#clients.flush();
+    setTimeout(() => this.#ended.abort(), 20);
   }
 
   /** A store that the deployment ran itself has gone with it. */

@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import type { EventRecord } from './protocol.ts';
 
 /**
@@ -17,7 +17,11 @@ export class EventLog {
   }
 
   write(type: string, message: string, process: string | null = null): void {
-    const event: EventRecord = { at: new Date().toISOString(), source: this.#source, process, type, message };
+    this.copy({ at: new Date().toISOString(), source: this.#source, process, type, message });
+  }
+
+  /** Takes an event over that somebody else wrote elsewhere. */
+  copy(event: EventRecord): void {
     try {
       appendFileSync(this.#file, `${JSON.stringify(event)}\n`, { mode: 0o600 });
     } catch {
@@ -25,4 +29,21 @@ export class EventLog {
     }
     this.#listener(event);
   }
+}
+
+/** All events of a log; lines that are none (half a line after a crash) are left out, as is a log that is not there. */
+export function readEvents(file: string): EventRecord[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return [];
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as EventRecord];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -36,6 +36,8 @@ export type AgentMethods = {
   };
   /** Read-only view for clients while no controller runs. */
   observe: { params: { protocol: number }; result: AgentStatus };
+  /** Events this agent and those before it wrote from that moment on (ISO 8601, its own clock), oldest first; null: all. */
+  events: { params: { from: string | null }; result: EventRecord[] };
   /** Any call renews the start lease; this one does nothing else. */
   renew: { params: Record<string, never>; result: null };
   reserve: { params: ReserveParams; result: null };
