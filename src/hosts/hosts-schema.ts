@@ -122,7 +122,6 @@ export const hostsFileSchema = z
     description: 'A hosts file. Keys at the top that begin with `x-` are yours, for instance to hold YAML anchors.',
   });
 
-export type HostListFile = z.output<typeof hostListSchema>;
 export type HostFile = z.output<typeof host>;
 export type HostsFile = z.output<typeof hostsFileSchema>;
 
