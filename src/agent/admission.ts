@@ -34,15 +34,19 @@ export class Admission {
   async admit(process: GangProcess, signal: AbortSignal): Promise<void> {
     const { spec, generation } = process;
     if (isFollower(spec)) return; // the leader of its worker serves, and is published
-    const returns = await this.#whenStoreAnswers(process, signal, () =>
-      this.#publication.wasPublished(spec.name, generation),
+    const before = await this.#whenStoreAnswers(process, signal, () =>
+      this.#publication.published(spec.name, generation),
     );
-    if (!returns) {
+    let failedPeers = before?.failedPeers ?? [];
+    if (!before) {
       const peers = await this.#whenStoreAnswers(process, signal, () => this.#publication.peersOf(spec));
-      await this.#prover.proveWithPeers(spec, peers, signal);
+      const failed = await this.#prover.proveWithPeers(spec, peers, signal);
+      failedPeers = failed.map((peer) => ({ name: peer.name, generation: peer.generation }));
       this.#rememberPairs();
     }
-    await this.#whenStoreAnswers(process, signal, () => this.#publication.publish(spec, generation, signal));
+    await this.#whenStoreAnswers(process, signal, () =>
+      this.#publication.publish(spec, generation, signal, failedPeers),
+    );
   }
 
   /** A worker is not to blame for a discovery store that cannot be reached: it waits, and nothing is restarted for it. */

@@ -54,8 +54,16 @@ export class PairProver {
     return proven;
   }
 
-  /** A worker that came back proves itself with its peers. Throws when not one pair works; a single broken pair shows in the status. */
-  async proveWithPeers(spec: ProcessSpec, peers: readonly InstanceRecord[], signal: AbortSignal): Promise<void> {
+  /**
+   * A worker that came back proves itself with its peers. Throws when not one pair works; resolves with the peers whose pair does
+   * not: frontends keep those two apart.
+   */
+  async proveWithPeers(
+    spec: ProcessSpec,
+    peers: readonly InstanceRecord[],
+    signal: AbortSignal,
+  ): Promise<InstanceRecord[]> {
+    const failed: InstanceRecord[] = [];
     let failure: unknown;
     let works = false;
     for (const peer of peers.slice(0, PROVEN_PEERS)) {
@@ -67,10 +75,12 @@ export class PairProver {
         works = true;
       } catch (error) {
         failure = error;
+        failed.push(peer);
       }
     }
     signal.throwIfAborted();
     if (!works && failure !== undefined) throw failure;
+    return failed;
   }
 
   async #prove(pair: ProvePair): Promise<PairSnapshot> {

@@ -25,10 +25,16 @@ export class Publication {
   }
 
   /**
+   * `failedPeers`: those it must not be paired with.
    * `signal` ends with the incarnation: one that is over by the time it is registered is withdrawn again. A follower serves nobody:
    * there is nothing to say of it.
    */
-  async publish(spec: ProcessSpec, generation: number, signal: AbortSignal): Promise<void> {
+  async publish(
+    spec: ProcessSpec,
+    generation: number,
+    signal: AbortSignal,
+    failedPeers: NonNullable<Instance['failedPeers']> = [],
+  ): Promise<void> {
     if (isFollower(spec) || this.#leases.get(spec.name)?.generation === generation) return;
     const bootstrap = bootstrapOf(spec);
     const kvEvents = kvEventSourceOf(spec);
@@ -45,6 +51,7 @@ export class Publication {
       ...(bootstrap === null ? {} : { bootstrap }),
       ...(kvEvents === null ? {} : { kvEvents }),
       ...(spec.hybridKv === undefined ? {} : { hybridKv: spec.hybridKv }),
+      ...(failedPeers.length === 0 ? {} : { failedPeers }),
       ...(await readInstanceFacts(spec, signal)),
     };
     const lease = await this.#store.discovery.register(instance, { signal: this.#signal });
@@ -54,10 +61,10 @@ export class Publication {
     if (signal.aborted && !this.#signal.aborted) await this.withdraw(spec.name);
   }
 
-  /** Whether that very incarnation was published before, by this agent or an earlier one. */
-  async wasPublished(name: string, generation: number): Promise<boolean> {
+  /** What was published of that very incarnation before, by this agent or an earlier one. */
+  async published(name: string, generation: number): Promise<InstanceRecord | undefined> {
     const { instances } = await this.#store.discovery.list();
-    return instances.some((entry) => entry.name === name && entry.generation === generation);
+    return instances.find((entry) => entry.name === name && entry.generation === generation);
   }
 
   /** The newest generation of each name that the store knows, withdrawn ones included. */

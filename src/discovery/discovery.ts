@@ -75,6 +75,8 @@ export interface Instance {
    * with 200 and wrong text, so a frontend watches the worker's transfer counters. Absent: not known.
    */
   hybridKv?: boolean | null;
+  /** Incarnations it exchanges no KV cache with, though they speak its dialect: the proof of the pair failed. Absent: none. */
+  failedPeers?: { name: string; generation: number }[];
 }
 
 /** ZeroMQ addresses of a worker's KV events, those of data-parallel rank 0; each further rank has the next port. */

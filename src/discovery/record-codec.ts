@@ -56,6 +56,7 @@ export function parseInstance(text: string): StoredInstance | string {
   if (!isBootstrap(value['bootstrap'] ?? null)) return 'bootstrap is neither a host with a port nor null';
   if (!isKvEventSource(value['kvEvents'] ?? null)) return 'kvEvents is neither a pair of addresses nor null';
   if (typeof (value['hybridKv'] ?? false) !== 'boolean') return 'hybridKv is neither true, false nor null';
+  if (!isPeerList(value['failedPeers'] ?? [])) return 'failedPeers is not a list of names with generations';
   const lease = value['lease'];
   if (!isObject(lease) || !isCount(lease['number']) || typeof lease['token'] !== 'string') return 'lease is missing';
   const instance = instanceOf(value as unknown as Instance);
@@ -89,7 +90,17 @@ export function instanceOf(value: Instance): Instance {
       ? { kvEvents: { events: value.kvEvents.events, replay: value.kvEvents.replay, ranks: value.kvEvents.ranks } }
       : {}),
     ...(typeof value.hybridKv === 'boolean' ? { hybridKv: value.hybridKv } : {}),
+    ...(value.failedPeers?.length
+      ? { failedPeers: value.failedPeers.map(({ name, generation }) => ({ name, generation })) }
+      : {}),
   };
+}
+
+function isPeerList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every((peer: unknown) => isObject(peer) && typeof peer['name'] === 'string' && isCount(peer['generation']))
+  );
 }
 
 /** True if an observer would see the same thing: everything but the counter. */

@@ -33,6 +33,16 @@ const lease = { number: 2, token: 'abc' };
 const text = formatInstance({ record, lease });
 
 describe('instance records', () => {
+  it('name the peers that failed the proof, or are refused', () => {
+    const failedPeers = [{ name: 'decode-0', generation: 3 }];
+    const stored = formatInstance({ record: { ...record, failedPeers }, lease });
+    expect(parseInstance(stored)).toEqual({ record: { ...record, failedPeers }, lease });
+    expect(isSameInstance(record, { ...record, failedPeers })).toBe(false);
+    expect(parseInstance(stored.replace('"generation":3', '"generation":"x"'))).toBe(
+      'failedPeers is not a list of names with generations',
+    );
+  });
+
   it('come back as they were, without keys of others', () => {
     expect(parseInstance(text)).toEqual({ record, lease });
     expect(parseInstance(JSON.stringify({ ...JSON.parse(text), future: 1 }))).toEqual({ record, lease });
