@@ -61,7 +61,9 @@ export async function leadGroup(
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  log.info(`waiting for ${node.size - 1} more host${node.size === 2 ? '' : 's'} at ${node.masterAddress}:${node.masterPort}`);
+  log.info(
+    `waiting for ${node.size - 1} more host${node.size === 2 ? '' : 's'} at ${node.masterAddress}:${node.masterPort}`,
+  );
   await Promise.race([whole, aborted(terminated)]);
   terminated.throwIfAborted();
   return { lost };
