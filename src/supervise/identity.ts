@@ -20,6 +20,7 @@ interface ProcessStat {
   state: string;
   parent: number;
   group: number;
+  session: number;
   startTime: string;
 }
 
@@ -53,7 +54,13 @@ export function readStat(pid: number): ProcessStat | undefined {
   }
   // The command name may hold blanks and brackets; everything after the last ") " is plain.
   const fields = text.slice(text.lastIndexOf(') ') + 2).split(' ');
-  return { state: fields[0]!, parent: Number(fields[1]), group: Number(fields[2]), startTime: fields[19]! };
+  return {
+    state: fields[0]!,
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    startTime: fields[19]!,
+  };
 }
 
 /** Whether exactly that process runs now. Zombies count as dead; another boot or namespace means dead. */
@@ -61,7 +68,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
   const world = ownWorld();
   if (identity.bootId !== world.bootId || identity.pidNamespace !== world.pidNamespace) return false;
   const stat = readStat(identity.pid);
-  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== 'Z' && stat.state !== 'X';
+  return stat !== undefined && stat.startTime === identity.startTime && !isDead(stat);
 }
 
 /** Signals that process alone, if it is still the same one. Returns whether it was. */
@@ -72,11 +79,11 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 /**
  * Signals every member of the group `identity` leads. The leader may be gone while members live on, so the group is
- * recognised by its members' run id.
+ * recognised by its members' run id or session.
  */
 export function signalGroup(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (isAlive(identity)) return kill(-identity.pid, signal);
-  const members = processesOfRun(identity.runId).filter((pid) => readStat(pid)?.group === identity.pid);
+  const members = processesOfRun(identity.runId, identity).filter((pid) => readStat(pid)?.group === identity.pid);
   return members.length > 0 && kill(-identity.pid, signal);
 }
 
@@ -89,30 +96,54 @@ function kill(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Pids of living processes whose environment carries `DYNAMO_RUN_ID=<runId>`: finds children that left their group. */
-export function processesOfRun(runId: string): number[] {
-  return processesWithEnv('DYNAMO_RUN_ID', (value) => value === runId);
+/**
+ * Pids of living processes whose environment carries `DYNAMO_RUN_ID=<runId>`: finds children that left their group. With the
+ * leader of the run's session also those in it that carry no run id any more: vLLM's engine and worker processes write their
+ * titles over their environment.
+ */
+export function processesOfRun(runId: string, leader?: Partial<ProcessIdentity>): number[] {
+  const byName = processesWithEnv('DYNAMO_RUN_ID', (value) => value === runId);
+  return leader?.pid === undefined ? byName : [...new Set([...byName, ...namelessOf(leader as ProcessIdentity)])];
+}
+
+/** Living processes without a run id in the session that `leader` began. */
+function namelessOf(leader: ProcessIdentity): number[] {
+  const world = ownWorld();
+  if (leader.bootId !== world.bootId || leader.pidNamespace !== world.pidNamespace) return [];
+  // A pid is not given away while a session bears it; whoever has it now and is another began a session of its own.
+  const now = readStat(leader.pid);
+  if (now !== undefined && now.startTime !== leader.startTime) return [];
+  return pids().filter((pid) => {
+    const stat = readStat(pid);
+    if (stat === undefined || stat.session !== leader.pid || isDead(stat)) return false;
+    if (BigInt(stat.startTime) < BigInt(leader.startTime)) return false;
+    return readVariable(pid, 'DYNAMO_RUN_ID') === null;
+  });
 }
 
 /** Living processes that carry a variable whose value passes. Processes of other users cannot be read and are skipped. */
 export function processesWithEnv(name: string, passes: (value: string) => boolean): number[] {
+  return pids().filter((pid) => {
+    const value = readVariable(pid, name);
+    if (value === undefined || value === null || !passes(value)) return false;
+    const stat = readStat(pid);
+    return stat !== undefined && !isDead(stat);
+  });
+}
+
+const isDead = ({ state }: ProcessStat): boolean => state === 'Z' || state === 'X';
+
+const pids = (): number[] => readdirSync('/proc').map(Number).filter(Number.isInteger);
+
+/** A variable of a process; null when it has none of that name, undefined when the process is gone or somebody else's. */
+function readVariable(pid: number, name: string): string | null | undefined {
   const prefix = `${name}=`;
-  const found: number[] = [];
-  for (const entry of readdirSync('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid)) continue;
-    let environment: string;
-    try {
-      environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
-    } catch {
-      continue;
-    }
-    const value = environment.split('\0').find((line) => line.startsWith(prefix));
-    if (value === undefined || !passes(value.slice(prefix.length))) continue;
-    const state = readStat(pid)?.state;
-    if (state !== undefined && state !== 'Z' && state !== 'X') found.push(pid);
+  try {
+    const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return lines.find((line) => line.startsWith(prefix))?.slice(prefix.length) ?? null;
+  } catch {
+    return undefined;
   }
-  return found;
 }
 
 /** Checks the shape of an identity read from a file. */

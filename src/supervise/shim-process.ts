@@ -205,14 +205,18 @@ async function exitOfStranger(runDir: string, identity: ProcessIdentity, signal:
 }
 
 /**
- * Kills everything that carries a run id, and waits until it is gone.
+ * Kills everything that carries a run id, and with the whole identity of its shim everything in its session, and waits until it
+ * is gone.
  * Returns the pids that are left after `deadlineMs` (stuck in the kernel), normally none.
  */
-export async function killRun(identity: Pick<ProcessIdentity, 'runId'>, deadlineMs: number): Promise<number[]> {
+export async function killRun(
+  identity: Partial<ProcessIdentity> & Pick<ProcessIdentity, 'runId'>,
+  deadlineMs: number,
+): Promise<number[]> {
   let left: number[] = [];
   await until(
     () => {
-      left = processesOfRun(identity.runId);
+      left = processesOfRun(identity.runId, identity);
       for (const pid of left) {
         try {
           process.kill(pid, 'SIGKILL');

@@ -9,7 +9,7 @@ import { readVllmEvents } from '../../src/engines/vllm/kv-events.ts';
 import { decodeLegBody, kvTransferParamsOf, prefillLegBody } from '../../src/engines/vllm/kv-transfer.ts';
 import { openKvEventSockets } from '../../src/routing/kv-event-sockets.ts';
 import { followKvEvents } from '../../src/routing/kv-event-stream.ts';
-import { processesOfRun, readStat } from '../../src/supervise/identity.ts';
+import { ownWorld, processesOfRun, readStat } from '../../src/supervise/identity.ts';
 import { describeEngineSurface } from '../contract/engine-surface.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
 import type { LongCommand } from '../helpers/run-cli.ts';
@@ -245,7 +245,8 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     const victim = await find(name);
     const runId = /DYNAMO_RUN_ID=([^\0]+)/.exec(readFileSync(`/proc/${victim.pid}/environ`, 'utf8'))![1]!;
     const shim = readStat(victim.pid!)!.parent;
-    const family = processesOfRun(runId).filter((pid) => pid !== shim);
+    const leader = { ...ownWorld(), pid: shim, startTime: readStat(shim)!.startTime, runId };
+    const family = processesOfRun(runId, leader).filter((pid) => pid !== shim);
     expect(family.length).toBeGreaterThan(2);
     for (const pid of what === 'all' ? family : [victim.pid!]) process.kill(pid, 'SIGKILL');
     return { ...victim, family };

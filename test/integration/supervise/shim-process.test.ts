@@ -156,6 +156,27 @@ describe('after go', () => {
 });
 
 describe('the end', () => {
+  it('sweeps a child that carries no run id any more, as when it has written its title over its environment', async () => {
+    const shim = await start(['sh', '-c', `env -i sleep 1000 & echo $! > ${inTmp('pid')}; exec sleep 1000`]);
+    const child = await waitFor(
+      'the child',
+      () => existsSync(inTmp('pid')) && Number(readFileSync(inTmp('pid'), 'utf8')),
+    );
+    await waitFor('it to have lost its environment', () => !processesOfRun(runId).includes(child));
+    expect(processesOfRun(runId, shim.identity)).toContain(child);
+    // Only the engine's main process: nobody tells the child.
+    process.kill(shim.enginePid!, 'SIGKILL');
+    expect(await shim.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    await waitFor('the child to be gone', () => [undefined, 'Z'].includes(readStat(child)?.state));
+  });
+
+  it('leaves the session of a process alone that got the pid of a shim that is gone', async () => {
+    const shim = await start(['sleep', '1000']);
+    const other = { ...shim.identity, startTime: '1', runId: 'another-run' };
+    expect(processesOfRun('another-run', other)).toEqual([]);
+    expect(processesOfRun('another-run', { ...shim.identity, runId: 'another-run' })).toEqual([]);
+  });
+
   it('sweeps the group and a grandchild that has left its session', async () => {
     const shim = await start(fixtureBin('spawn-grandchild.sh', inTmp('pids')));
     const pids = await waitFor(
