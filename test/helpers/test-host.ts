@@ -111,7 +111,7 @@ export class TestHost {
     this.#options = { ...this.#options, sshd };
     this.#writeConfig();
     this.run(`cp ${this.#dir}/sshd_config /run/sshd/ 2>/dev/null || cat > /run/sshd/sshd_config`, this.#config());
-    this.run('pkill -o -x sshd; while pgrep -P 1 -x sshd >/dev/null; do sleep 0.02; done');
+    this.run('pid=$(cat /run/sshd/sshd.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.02; done');
     this.run('/usr/sbin/sshd -f /run/sshd/sshd_config -E /run/sshd/log');
     await this.answers();
   }
@@ -134,6 +134,7 @@ export class TestHost {
     return execFileSync('nsenter', ['-t', String(this.#init), '-a', '/bin/sh', '-c', script], {
       input,
       encoding: 'utf8',
+      timeout: 20_000,
       maxBuffer: 64 * 1024 * 1024,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: `/run/bin:${process.env['PATH']}:/usr/sbin`, HOME: os.userInfo().homedir },
@@ -181,7 +182,7 @@ export class TestHost {
       'MaxStartups 100',
       'PrintMotd no',
       'LogLevel VERBOSE',
-      'Subsystem sftp internal-sftp',
+      ...(this.#options.sshd?.some((line) => line.startsWith('Subsystem')) ? [] : ['Subsystem sftp internal-sftp']),
       'SetEnv PATH=/run/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       '',
     ].join('\n');

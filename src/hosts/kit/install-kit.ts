@@ -109,6 +109,7 @@ fi`;
 const SETTLE_KIT = `find "\${2%/*}" -maxdepth 1 -name '.new-*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
 (cd "$1" && sha256sum -c SHA256SUMS >&2) || exit 1
 if (cd "$2" 2>/dev/null && sha256sum -c SHA256SUMS >/dev/null 2>&1); then rm -rf "$1"; exit 0; fi
+[ ! -h "$2/node" ] || cp -P "$2/node" "$1/node" || exit 1
 ${PLACE}`;
 
 const LINK_NODE = 'ln -s "$1" "$2.new-$$" && mv -fT "$2.new-$$" "$2"';

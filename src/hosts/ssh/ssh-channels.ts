@@ -1,16 +1,20 @@
 import type { Client, ClientChannel } from 'ssh2';
+import { sleep } from '../../base/abort.ts';
 import { DynamoError } from '../../base/errors.ts';
 import type { SshConnection } from './ssh-connect.ts';
 
 /** How long a channel lives: one command, or as long as somebody speaks through it. */
 export type ChannelUse = 'short' | 'long';
 
+/** Refusals in a row, with nothing open that could end, before more is done than trying again: 630 ms. */
+const PATIENCE = 6;
+
 /**
  * The session channels of one host. All go over one connection while its server lets them. A server that refuses more (MaxSessions)
  * makes short ones queue behind short ones; where long ones hold all there are, another connection is opened.
  *
  *   refused ─▶ a short one is open: wait for its end, try again
- *           └▶ only long ones are: next connection ─▶ none left: open one
+ *           └▶ only long ones are: try the other connections, then open one more
  */
 export class SshChannels implements Disposable {
   readonly #host: string;
@@ -31,13 +35,14 @@ export class SshChannels implements Disposable {
     use: ChannelUse,
     open: (client: Client) => Promise<T>,
   ): Promise<T> {
-    for (;;) {
+    for (let refusals = 0; ; ) {
       for (const slot of this.#slots) {
         slot.opening += 1;
         try {
           const channel = await open(slot.connection.client);
           slot[use] += 1;
           slot.opening -= 1;
+          if (!this.#mayFree()) this.#wake(); // a long one will not: who hoped for it must look elsewhere
           channel.once('close', () => {
             slot[use] -= 1;
             this.#wake();
@@ -50,8 +55,14 @@ export class SshChannels implements Disposable {
           if (this.#over || !isRefusal(error)) throw error;
         }
       }
-      if (this.#mayFree()) await new Promise<void>((resolve) => this.#waiting.add(resolve));
-      else if (this.#slots.every((slot) => slot.long > 0)) await this.#widen();
+      if (this.#mayFree()) {
+        await new Promise<void>((resolve) => this.#waiting.add(resolve));
+        refusals = 0;
+      } else if (refusals < PATIENCE) {
+        // A server counts a session for a moment longer than its channel lives.
+        await sleep(10 * 2 ** refusals);
+        refusals += 1;
+      } else if (this.#slots.every((slot) => slot.long > 0)) await this.#widen();
       else throw this.#noSession();
     }
   }

@@ -70,6 +70,7 @@ async function logIn(
   times: SshTimes,
   signal: AbortSignal | undefined,
 ): Promise<Client> {
+  await import('ssh2'); // loading it is not the host's time
   for (let attempt = 1; ; attempt += 1) {
     const progress: Progress = { stage: 'connect', tried: [] };
     const late = AbortSignal.timeout(times.connectMs);
