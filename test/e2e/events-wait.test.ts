@@ -9,7 +9,10 @@ describe('dynamo wait and dynamo events', () => {
     await using box = new Sandbox();
     // Begun before there is anything to wait for.
     const ready = box.start('wait', 'ready', 'quickstart', '--timeout', '60s', '--json');
-    expect(await box.run(...serve)).toMatchObject({ code: 0, stderr: '' });
+    expect(await box.run(...serve, '--set', 'workers.decode.args.speedup-ratio=2')).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
     expect(await ready.exited).toBe(0);
     expect(JSON.parse(ready.stdout)).toMatchObject({ name: 'quickstart', state: 'ready' });
 
@@ -24,7 +27,7 @@ describe('dynamo wait and dynamo events', () => {
     expect((await box.run('events', '-n', '2')).stdout.trim().split('\n')).toHaveLength(2);
 
     const { endpoint } = await box.status();
-    const answer = ask(endpoint, 'mock-model', 400);
+    const answer = ask(endpoint, 'mock-model', 3_000); // at the simulated GPU's own pace: some seconds
     await waitFor('a request in flight', async () =>
       (await (await fetch(`${endpoint}/health`)).text()).includes('"inFlight":1'),
     );

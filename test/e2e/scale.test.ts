@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { CHANGE_STEPS } from '../../src/supervise/change-steps.ts';
 import { readStat } from '../../src/supervise/identity.ts';
@@ -50,6 +50,19 @@ function load(endpoint: string) {
       return failed;
     },
   };
+}
+
+/** A free port whose next one is held by this test. */
+async function heldNeighbour(): Promise<{ port: number; holder: Server }> {
+  for (;;) {
+    const port = await freePort();
+    const holder = createServer();
+    const held = new Promise<boolean>((resolve) => {
+      holder.once('error', () => resolve(false));
+      holder.listen(port + 1, '127.0.0.1', () => resolve(true));
+    });
+    if (await held) return { port, holder };
+  }
 }
 
 describe('dynamo scale', () => {
@@ -136,9 +149,8 @@ describe('dynamo scale', () => {
 
   it('a port that is written down and taken: refused, nothing is changed', async () => {
     await using box = new Sandbox();
-    const port = await freePort();
+    const { port, holder } = await heldNeighbour();
     const before = await served(box, '--set', `workers.decode.port=${port}`);
-    const holder = createServer().listen(port + 1, '127.0.0.1');
     try {
       const { code, stderr } = await box.run('scale', 'decode=2');
       expect(code).toBe(4);
