@@ -43,6 +43,13 @@ export const HUB_AND_SYSTEM_FAILURES: readonly FailureSignature[] = [
     fix: 'Download the model again; it needs config.json and its weights.',
   },
   {
+    // safetensors' words, then those of llama.cpp.
+    pattern: /Error while deserializing header|not within the file bounds|model is corrupted or incomplete/i,
+    code: 'EXITED_EARLY',
+    cause: 'a file of the weights is cut short or damaged',
+    fix: 'Download the model again, and compare the sizes of its files with the original.',
+  },
+  {
     pattern: /No space left on device/i,
     code: 'DISK_FULL',
     cause: 'the disk is full',

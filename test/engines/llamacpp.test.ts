@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
 import { llamacppEngine } from '../../src/engines/llamacpp/llamacpp-engine.ts';
@@ -39,13 +41,13 @@ describe.skipIf(!llamacppFolder)('real llama.cpp', () => {
   }
 
   describe('a start that fails', () => {
+    const garbage = box.file('garbage.gguf', 'This is no model.');
+    const cut = box.file('cut.gguf', '');
+    beforeAll(() => writeFileSync(cut, readFileSync(path.join(llamacppFolder!, 'tiny.gguf')).subarray(0, 100_000)));
+
     it.each([
-      [
-        'model=/nowhere/model.gguf',
-        'the model file is missing or is no GGUF file',
-        'hint: Check `model` in the recipe',
-      ],
-      [`model=${import.meta.filename}.gguf`, 'the model file is missing or is no GGUF file', 'hint: Check `model`'],
+      [`model=${garbage}`, 'the model file is missing or is no GGUF file', 'hint: Check `model` in the recipe'],
+      [`model=${cut}`, 'a file of the weights is cut short or damaged', 'hint: Download the model again'],
       ['workers.aggregated.args.parallel=many', 'does not take one of the flags or values', 'hint: Compare `args`'],
     ])('%s: names the cause and what to do', async (setting, cause, hint) => {
       const { code, stderr } = await serve(setting);
@@ -54,6 +56,12 @@ describe.skipIf(!llamacppFolder)('real llama.cpp', () => {
       expect(stderr).toContain(hint);
       expect(code).toBe(5);
       await waitFor('nothing to be left', () => box.processes().length === 0);
+    });
+
+    it('names a file that is not there, before anything starts', async () => {
+      const { code, stderr } = await serve('model=/nowhere/model.gguf');
+      expect(stderr).toMatch(/there is no file \/nowhere\/model\.gguf/);
+      expect(code).toBe(3);
     });
 
     it('names a flag that the installed version does not have, before anything starts', async () => {

@@ -53,6 +53,10 @@ describe('llamacpp', () => {
     ["srv  start: couldn't bind HTTP server socket, hostname: 127.0.0.1, port: 8100", 'PORT_IN_USE'],
     ['gguf_init_from_file: failed to open GGUF file /models/m.gguf', 'EXITED_EARLY'],
     ['error: invalid argument: --slot-count', 'EXITED_EARLY'],
+    [
+      "llama_model_load: error loading model: tensor 'blk.0.attn_v.weight' data is not within the file bounds",
+      'EXITED_EARLY',
+    ],
   ])('knows the failure behind %j', (line, code) => {
     expect(diagnose(llamacppEngine, [line, 'main: exiting due to model loading error'])).toMatchObject({ code });
   });
