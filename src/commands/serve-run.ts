@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { pause } from '../base/abort.ts';
 import { DynamoError, EXIT_FORCED, messageOf, type SerializedError } from '../base/errors.ts';
 import { type ControllerPeer, connectController } from '../deployment/controller-client.ts';
@@ -142,6 +143,7 @@ class ServeSession {
       planInput,
       ephemeral: this.#flags.ephemeral ?? false,
       ...(others.length > 0 && { hosts: others }),
+      ...(this.#flags.nodeArchive !== undefined && { nodeArchive: path.resolve(this.#flags.nodeArchive) }),
     };
   }
 
