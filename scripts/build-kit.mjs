@@ -64,6 +64,7 @@ chmodSync(path.join(fresh, 'dist', 'shim.sh'), 0o755);
 // etcd3 reads them from `../proto` of the file it is in.
 cpSync(path.join(root, 'node_modules', 'etcd3', 'proto'), path.join(fresh, 'proto'), { recursive: true });
 // `node` beside it is made when it is installed: the host's own, or one that was brought.
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's, not ours
 const start = '#!/bin/sh\nhere=${0%/*}\nexec "$here/node" "$here/dist/cli.js" "$@"\n';
 writeFileSync(path.join(fresh, 'dynamo'), start, { mode: 0o755 });
 writeFileSync(path.join(fresh, 'package.json'), `${JSON.stringify({ name, version, type: 'module' })}\n`);
