@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests over several hosts. */
+const HOSTS = ['test/integration/hosts/**/*.test.ts', 'test/e2e/hosts*.test.ts'];
+
 /** `unit` is pure and fast; the others own real processes and sockets, so their files run one after another. */
 export default defineConfig({
   test: {
@@ -19,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: HOSTS,
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 120_000,
@@ -29,6 +33,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: HOSTS,
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // Machines of their own, made of namespaces, with a real sshd each: `npm run test:hosts`.
+        test: {
+          name: 'hosts',
+          include: HOSTS,
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 240_000,

@@ -43,9 +43,9 @@ try {
 }
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Real engines take minutes and gigabytes: only `npm run test:engines` asks for them. */
+/** What takes minutes has commands of its own: `npm run test:hosts`, `npm run test:engines`. */
 function projects(args) {
-  return args.some((arg) => arg.startsWith('--project')) ? args : ['--project', '!engines', ...args];
+  return args.some((arg) => arg.startsWith('--project')) ? args : ['--project', '!engines', '--project', '!hosts', ...args];
 }
 
 function reporters(args) {
