@@ -5,6 +5,7 @@ import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
+import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { watchLiveness } from './watch-liveness.ts';
@@ -50,7 +51,7 @@ export class ExternalProcess implements GangProcess {
     return this.#watching;
   }
 
-  nextIncarnation(): Partial<JournalProcess> | undefined {
+  async nextIncarnation(): Promise<Partial<JournalProcess> | undefined> {
     return this.#watching ? undefined : { incarnation: this.generation + 1 };
   }
 
@@ -108,32 +109,17 @@ export class ExternalProcess implements GangProcess {
 
   async startAgain(): Promise<void> {
     if (this.#watching) return;
-    const next = { ...this.nextIncarnation(), wanted: true };
+    const next = { ...(await this.nextIncarnation()), wanted: true };
     this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
     await this.spawn();
     this.launch();
   }
 
   snapshot(): ProcessSnapshot {
-    const entry = this.#context.journal.process(this.spec.name);
-    return {
-      name: this.spec.name,
-      role: this.spec.role,
-      engine: this.spec.engine,
-      host: this.spec.host,
-      state: this.#status.state,
-      waitingFor: this.#status.waitingFor,
-      pid: null,
-      generation: entry.incarnation,
-      restarts: entry.restarts,
-      url: this.spec.url,
-      ports: this.spec.ports,
-      gpus: this.spec.gpus,
-      lastExit: null,
-      inStateMs: this.#status.inStateMs,
-      startPhases: [],
+    return processSnapshot(this.spec, this.#context.journal.process(this.spec.name), this.#status, {
+      ...{ pid: null, lastExit: null, startPhases: [] },
       logFile: processLog(this.#context.paths, this.spec.name),
-    };
+    });
   }
 
   #begin(what: string): void {

@@ -61,12 +61,9 @@ export class GangChange {
   }
 
   async prepare(revision: number): Promise<void> {
+    const fresh = await this.#members.nextIncarnations(this.#own(revision));
     const members = this.#own(revision);
-    const fresh = members.flatMap((process) => {
-      const next = process.nextIncarnation();
-      return next ? [[process.spec.name, next] as const] : [];
-    });
-    this.#context.journal.writeProcesses(new Map(fresh));
+    this.#context.journal.writeProcesses(fresh);
     await Promise.all(members.map((process) => process.spawn()));
   }
 

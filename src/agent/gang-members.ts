@@ -5,12 +5,13 @@ import { type AgentPaths, stateHome } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import { Admission } from './admission.ts';
-import type { AgentJournal } from './agent-journal.ts';
+import type { AgentJournal, JournalProcess } from './agent-journal.ts';
 import type { AgentStore } from './agent-store.ts';
 import { checkInstalledFlags } from './check-flags.ts';
 import type { PeerState } from './crash/crash-report.ts';
 import type { CrashReporter } from './crash/crash-reporter.ts';
 import { ExternalProcess } from './external-process.ts';
+import { FreshPorts } from './fresh-ports.ts';
 import { GroupRestarts } from './group-restarts.ts';
 import { PairProver } from './pair-prover.ts';
 import type { GangProcess } from './process-context.ts';
@@ -48,6 +49,7 @@ export class GangMembers {
   readonly #processes = new Map<string, GangProcess>();
   readonly #isCommitted: (name: string) => boolean;
   readonly #admission: Admission;
+  readonly #freshPorts: FreshPorts;
 
   /** `isCommitted`: whether that process belongs to what was committed: restart policies apply to it. */
   constructor(context: GangContext, isCommitted: (name: string) => boolean) {
@@ -60,6 +62,7 @@ export class GangMembers {
     this.groups = new GroupRestarts(() => this.all, context.events);
     this.publication = new Publication(context.store, context.deployment, context.events, context.signal);
     this.#admission = new Admission(context, this.publication, this.prover);
+    this.#freshPorts = new FreshPorts(() => context.journal.state.processes.map((entry) => entry.spec), context.events);
   }
 
   get all(): GangProcess[] {
@@ -91,6 +94,7 @@ export class GangMembers {
         random: context.random,
         mayRestart: () => this.#isCommitted(spec.name),
         lockFds: (own) => this.reservations.lockFds(own),
+        freshPorts: this.#freshPorts,
         environment: (own) => processEnvironment(own, context.deploymentDir),
         onReady: async (process, signal) => {
           if (spec.role !== 'store' && this.#isCommitted(spec.name)) await this.#admission.admit(process, signal);
@@ -124,6 +128,14 @@ export class GangMembers {
         signal: this.#context.signal,
       },
     );
+  }
+
+  /** What must be in the journal before those of them that do not run are spawned. */
+  async nextIncarnations(members: readonly GangProcess[]): Promise<Map<string, Partial<JournalProcess>>> {
+    const next = await Promise.all(
+      members.map(async (process) => [process.spec.name, await process.nextIncarnation()] as const),
+    );
+    return new Map(next.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : [])));
   }
 
   remove(names: readonly string[]): void {

@@ -80,11 +80,9 @@ export class Gang {
   async prepare(): Promise<void> {
     this.#mustStand();
     const { all } = this.#members;
-    const fresh = all.flatMap((process) => {
-      const next = process.nextIncarnation();
-      return next ? [[process.spec.name, next] as const] : [];
-    });
-    this.#context.journal.writeProcesses(new Map(fresh), this.phase === 'reserved' ? { phase: 'prepared' } : {});
+    const fresh = await this.#members.nextIncarnations(all);
+    this.#mustStand();
+    this.#context.journal.writeProcesses(fresh, this.phase === 'reserved' ? { phase: 'prepared' } : {});
     await Promise.all(all.map((process) => process.spawn()));
   }
 

@@ -5,6 +5,7 @@ import type { EventLog } from '../supervise/event-log.ts';
 import type { AgentJournal, JournalProcess } from './agent-journal.ts';
 import type { PeerState } from './crash/crash-report.ts';
 import type { CrashReporter } from './crash/crash-reporter.ts';
+import type { FreshPorts } from './fresh-ports.ts';
 
 /** What a gang asks of its processes: of those an agent runs and of those it only looks at. */
 export interface GangProcess {
@@ -13,7 +14,7 @@ export interface GangProcess {
   readonly generation: number;
   readonly running: boolean;
   /** What must be in the journal before `spawn`; undefined while an incarnation is alive. */
-  nextIncarnation(): Partial<JournalProcess> | undefined;
+  nextIncarnation(): Promise<Partial<JournalProcess> | undefined>;
   spawn(): Promise<void>;
   launch(): void;
   /** Takes up what an earlier agent left. */
@@ -44,6 +45,7 @@ export interface ProcessContext {
   /** Whether the gang is committed: only then a restart policy applies. */
   mayRestart(): boolean;
   lockFds(spec: ProcessSpec): number[];
+  freshPorts: FreshPorts;
   /** Environment of the engine, without the run id. */
   environment(spec: ProcessSpec): NodeJS.ProcessEnv;
   /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */

@@ -1,5 +1,4 @@
 import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
@@ -8,6 +7,7 @@ import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
 import { gpuLockFolder } from '../supervise/lock-folder.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 import { sentSecret } from './sent-secrets.ts';
+import { tryBind } from './try-bind.ts';
 
 /**
  * What a start takes hold of before anything is spawned. GPUs are host-wide kernel locks that the shims inherit;
@@ -177,13 +177,4 @@ async function checkPorts(specs: readonly ProcessSpec[]): Promise<void> {
     return `port ${entry.port} (${entry.purpose} of ${entry.spec.name}) is ${who}`;
   };
   throw new DynamoError('PORT_IN_USE', describe(taken[0]!), { details: taken.map(describe) });
-}
-
-/** Undefined when the port can be bound now. */
-function tryBind(port: number, host: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', (error) => resolve(systemCode(error) === 'EADDRINUSE' ? 'in use' : messageOf(error)));
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
-  });
 }

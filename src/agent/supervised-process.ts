@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
@@ -6,15 +5,17 @@ import { until } from '../base/until.ts';
 import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
-import { fileSize, lastLines } from '../supervise/log-tail.ts';
+import { lastLines } from '../supervise/log-tail.ts';
 import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
+import { nextIncarnation } from './next-incarnation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
+import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { RunFolders } from './run-folders.ts';
@@ -34,7 +35,8 @@ const SWEEP_MS = 2_000;
  * Before the gang is committed nothing is restarted: a failure ends the start.
  */
 export class SupervisedProcess implements GangProcess {
-  readonly spec: ProcessSpec;
+  /** As it is, or was last, started: a restart may change its ports. */
+  #spec: ProcessSpec;
   readonly #context: ProcessContext;
   readonly #status: ProcessStatus;
   readonly #runs: RunFolders;
@@ -53,11 +55,15 @@ export class SupervisedProcess implements GangProcess {
   #incarnation = new AbortController();
 
   constructor(spec: ProcessSpec, context: ProcessContext) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#context = context;
     this.#status = new ProcessStatus(spec.name, context.events, context.changed);
     this.#runs = new RunFolders(context.paths, spec.name);
     this.#exits = new ExitRecord(spec, context);
+  }
+
+  get spec(): ProcessSpec {
+    return this.#spec;
   }
 
   get state(): ProcessState {
@@ -73,9 +79,10 @@ export class SupervisedProcess implements GangProcess {
   }
 
   /** What must be in the journal before `spawn`; undefined while an incarnation is alive. */
-  nextIncarnation(): Partial<JournalProcess> | undefined {
+  async nextIncarnation(): Promise<Partial<JournalProcess> | undefined> {
     if (this.running) return undefined;
-    return { incarnation: this.generation + 1, runId: randomUUID(), logOffset: fileSize(this.#logFile) };
+    const { journal, freshPorts } = this.#context;
+    return nextIncarnation(journal.process(this.spec.name), freshPorts, this.#logFile);
   }
 
   /** Spawns the shim of the incarnation the journal names; it waits for `launch`. Does nothing while one is alive. */
@@ -87,7 +94,8 @@ export class SupervisedProcess implements GangProcess {
 
   async #spawnShim(): Promise<void> {
     const { journal, lockFds, environment } = this.#context;
-    const { incarnation, runId } = journal.process(this.spec.name);
+    const { incarnation, runId, spec } = journal.process(this.spec.name);
+    this.#spec = spec;
     const runDir = this.#runs.clear(incarnation);
     this.#begin();
     this.#shim = await ShimProcess.prepare({
@@ -192,32 +200,22 @@ export class SupervisedProcess implements GangProcess {
   /** Starts it again after a `stop`, or after its restarts were spent. */
   async startAgain(): Promise<void> {
     if (this.running) return;
-    const next = { ...this.nextIncarnation(), wanted: true, attempt: 0 };
+    this.#begin();
+    const { signal } = this.#incarnation;
+    const next = { ...(await this.nextIncarnation()), wanted: true, attempt: 0 };
+    if (signal.aborted) return; // stopped again meanwhile
     this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
     await this.spawn();
     this.launch();
   }
 
   snapshot(): ProcessSnapshot {
-    const entry = this.#context.journal.process(this.spec.name);
-    return {
-      name: this.spec.name,
-      role: this.spec.role,
-      engine: this.spec.engine,
-      host: this.spec.host,
-      state: this.#status.state,
-      waitingFor: this.#status.waitingFor,
+    return processSnapshot(this.spec, this.#context.journal.process(this.spec.name), this.#status, {
       pid: this.running ? (this.#shim?.enginePid ?? null) : null,
-      generation: entry.incarnation,
-      restarts: entry.restarts,
-      url: this.spec.url,
-      ports: this.spec.ports,
-      gpus: this.spec.gpus,
       lastExit: this.#exits.last,
-      inStateMs: this.#status.inStateMs,
       startPhases: this.#phases.durations(performance.now()),
       logFile: this.#logFile,
-    };
+    });
   }
 
   async #becomeReady(signal: AbortSignal): Promise<void> {
@@ -324,7 +322,9 @@ export class SupervisedProcess implements GangProcess {
     try {
       if (!(await this.#mayGo(signal))) return;
       const { restarts } = this.#context.journal.process(this.spec.name);
-      const change = { ...this.nextIncarnation(), attempt, restarts: restarts + 1, lastExit: this.#exits.last };
+      const next = await this.nextIncarnation();
+      if (signal.aborted || this.#stopping) return;
+      const change = { ...next, attempt, restarts: restarts + 1, lastExit: this.#exits.last };
       this.#context.journal.writeProcesses(new Map([[this.spec.name, change]]));
       await this.spawn();
       if (!this.#stopping) this.launch();

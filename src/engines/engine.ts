@@ -177,6 +177,8 @@ export interface PortWish {
   count: number;
   /** On several hosts only the leader listens on them. Otherwise all do, on the same numbers. */
   leaderOnly?: true;
+  /** Each restart takes another port, and this environment variable carries it. */
+  freshIn?: string;
 }
 
 export interface EngineFindings {

@@ -74,6 +74,8 @@ export interface ProcessSpec {
   ports: Record<string, number>;
   /** Purposes whose port the user wrote down; the others may be chosen anew when taken. */
   fixedPorts: string[];
+  /** Ports that every restart takes anew. Absent: none. */
+  freshPorts?: FreshPort[];
   /** Indices of GPUs on the host, held by a lock while the process lives. */
   gpus: number[];
   /** Base address for probes and requests. */
@@ -102,6 +104,21 @@ export interface ProcessSpec {
   dataDir?: string;
   /** Why it is where it is and has what it has, one sentence each. */
   reasons: string[];
+}
+
+/**
+ * A port that a restarted process must not share with the one before it: peers may still address that one there. The agent
+ * chooses the next free one when it prepares an incarnation.
+ */
+export interface FreshPort {
+  purpose: string;
+  /** Neighbouring ports, from the one in `ports` up. */
+  count: number;
+  /** Environment variable that carries it. */
+  env: string;
+  /** What to choose from. */
+  first: number;
+  last: number;
 }
 
 export interface LogSpec {

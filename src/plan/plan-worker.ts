@@ -3,11 +3,14 @@ import type { Engine, EngineLaunch, PortWish } from '../engines/engine.ts';
 import { takeOnAll } from './assign-ports.ts';
 import type { WorkerDraft } from './draft-workers.ts';
 import { explainPort } from './explain-port.ts';
-import type { EnvValue, GroupMember, ProcessSpec } from './launch-plan.ts';
+import type { EnvValue, FreshPort, GroupMember, ProcessSpec } from './launch-plan.ts';
 import type { WorkerPlace } from './place-workers.ts';
 import { drainOf, livenessOf, restartOf } from './process-policies.ts';
 
 type Member = WorkerPlace['members'][number];
+
+/** Ports among which a restart finds another. */
+const FRESH_RANGE = 1_000;
 
 interface PortPlan {
   /** Of the whole worker, by purpose: the same numbers on every host. */
@@ -60,6 +63,11 @@ function planMember(
   );
   const listens = (purpose: string): boolean =>
     isLeader || wishes.find((wish) => wish.purpose === purpose)?.leaderOnly !== true;
+  const fresh = freshPorts(
+    wishes.filter((wish) => listens(wish.purpose)),
+    ports,
+    host.facts.ephemeralPorts.first,
+  );
   const groupOf: GroupMember | undefined = size === 1 ? undefined : { name: worker, rank, size, leader: isLeader };
   return {
     name: isLeader ? worker : `${worker}-node${rank}`,
@@ -72,6 +80,7 @@ function planMember(
     cwd: null,
     ports: Object.fromEntries(Object.entries(ports.ports).filter(([purpose]) => listens(purpose))),
     fixedPorts: ports.fixedPorts.filter(listens),
+    ...(fresh.length > 0 ? { freshPorts: fresh } : {}),
     gpus: member.gpus,
     url: settings.url ?? `http://${bracket(address)}:${ports.ports['http']}`,
     ...(engine.capabilities.external ? { external: true } : {}),
@@ -136,9 +145,21 @@ function assignPorts(draft: WorkerDraft, { members }: WorkerPlace, wishes: reado
     const port = takeOnAll(books, wish.from, wish.count);
     plan.ports[wish.purpose] = port;
     const skipped = sorted(books.flatMap((book) => book.skipped()));
-    plan.reasons.push(explainPort(wish.purpose, port, wish.from, skipped));
+    const note = wish.freshIn === undefined ? '' : '; each restart takes another';
+    plan.reasons.push(`${explainPort(wish.purpose, port, wish.from, skipped)}${note}`);
   }
   return plan;
+}
+
+/** Ranges for the ports that restarts take anew. */
+function freshPorts(wishes: readonly PortWish[], { ports, fixedPorts }: PortPlan, ephemeral: number): FreshPort[] {
+  return wishes.flatMap(({ purpose, count, from, freshIn }) => {
+    const port = ports[purpose];
+    if (freshIn === undefined || port === undefined || fixedPorts.includes(purpose)) return [];
+    const end = from + FRESH_RANGE - 1;
+    const last = ephemeral > from ? Math.min(end, ephemeral - 1) : end;
+    return [{ purpose, count, env: freshIn, first: from, last: Math.max(last, port + count - 1) }];
+  });
 }
 
 const sorted = (numbers: readonly number[]): number[] => [...new Set(numbers)].sort((a, b) => a - b);

@@ -67,7 +67,15 @@ export const mockerEngine: Engine = {
   ports: (worker) => [
     { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
     ...(transfers(worker)
-      ? [{ purpose: 'sideChannel', from: SIDE_CHANNEL_FROM, count: 1, leaderOnly: true as const }]
+      ? [
+          {
+            purpose: 'sideChannel',
+            from: SIDE_CHANNEL_FROM,
+            count: 1,
+            leaderOnly: true as const,
+            freshIn: SIDE_CHANNEL_PORT,
+          },
+        ]
       : []),
     ...(worker.kvEvents
       ? [

@@ -104,7 +104,8 @@ function ports(worker: WorkerSettings): PortWish[] {
     ...{ purpose, from, count: ranks },
     ...(ranks > 1 ? {} : { leaderOnly: true }),
   });
-  if (transfers(worker)) wishes.push(perRank('sideChannel', SIDE_CHANNEL_FROM));
+  // A decode worker may still hold what it knows of the worker that was there before.
+  if (transfers(worker)) wishes.push({ ...perRank('sideChannel', SIDE_CHANNEL_FROM), freshIn: SIDE_CHANNEL_PORT });
   if (worker.kvEvents) wishes.push(perRank('kvEvents', KV_EVENTS_FROM), perRank('kvReplay', KV_REPLAY_FROM));
   if (ranks > 1)
     wishes.push(

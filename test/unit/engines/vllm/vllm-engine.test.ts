@@ -81,7 +81,10 @@ describe('vllm', () => {
   it('wants a GPU for each rank and a side-channel port for each data-parallel rank', () => {
     const settings = worker({ args: { tensor_parallel_size: 2, 'data-parallel-size': 4 } });
     expect(vllmEngine.defaultGpus(settings)).toBe(8);
-    expect(vllmEngine.ports(settings)).toContainEqual({ purpose: 'sideChannel', from: 5600, count: 4 });
+    expect(vllmEngine.ports(settings)).toContainEqual({
+      ...{ purpose: 'sideChannel', from: 5600, count: 4 },
+      freshIn: 'VLLM_NIXL_SIDE_CHANNEL_PORT',
+    });
   });
 
   it('lets its peers’ GPUs be seen after its own, for NVLink', () => {

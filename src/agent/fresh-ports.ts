@@ -1,0 +1,82 @@
+import { DynamoError } from '../base/errors.ts';
+import type { FreshPort, ProcessSpec } from '../plan/launch-plan.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import { tryBind } from './try-bind.ts';
+
+/** Whether a port can be listened on at an address; undefined when it can. */
+export type TryPort = (port: number, host: string) => Promise<string | undefined>;
+
+/**
+ * Chooses other ports for processes that start again, where the plan asks for it: a peer that still addresses the process
+ * before must find nobody there, not another one. Ports that other processes of this agent have, running or not, are left to them.
+ */
+export class FreshPorts {
+  readonly #specs: () => readonly ProcessSpec[];
+  readonly #events: Pick<EventLog, 'write'>;
+  readonly #tryPort: TryPort;
+  /** Chosen, but perhaps not in the journal yet. */
+  readonly #claims = new Map<string, number[]>();
+
+  constructor(specs: () => readonly ProcessSpec[], events: Pick<EventLog, 'write'>, tryPort: TryPort = tryBind) {
+    this.#specs = specs;
+    this.#events = events;
+    this.#tryPort = tryPort;
+  }
+
+  /**
+   * What the next incarnation is started with. `lives` is how many were started with ports of their own since these were planned:
+   * 1, or more for a name that was used before. Throws `PORT_IN_USE` when no port of the range is left.
+   */
+  async renew(spec: ProcessSpec, lives = 1): Promise<ProcessSpec> {
+    const { freshPorts = [] } = spec;
+    if (freshPorts.length === 0) return spec;
+    const claimed: number[] = [];
+    this.#claims.set(spec.name, claimed);
+    const ports = { ...spec.ports };
+    const env = { ...spec.env };
+    for (const fresh of freshPorts) {
+      const port = await this.#find(spec, fresh, lives, claimed);
+      const { purpose } = fresh;
+      this.#events.write('port', `its next life gets ${purpose} port ${port}, not ${ports[purpose]}`, spec.name);
+      ports[purpose] = port;
+      env[fresh.env] = String(port);
+    }
+    return { ...spec, ports, env };
+  }
+
+  async #find(spec: ProcessSpec, fresh: FreshPort, lives: number, claimed: number[]): Promise<number> {
+    const { purpose, count, first, last } = fresh;
+    const own = runOf(spec.ports[purpose] ?? first, count);
+    const host = new URL(spec.url).hostname;
+    for (const start of candidates(own[0]! + lives * count, fresh)) {
+      const run = runOf(start, count);
+      const avoided = this.#taken(spec);
+      if (run.some((port) => avoided.has(port) || own.includes(port))) continue;
+      claimed.push(...run);
+      const problems = await Promise.all(run.map((port) => this.#tryPort(port, host)));
+      if (problems.every((problem) => problem === undefined)) return start;
+      claimed.splice(-count);
+    }
+    throw new DynamoError('PORT_IN_USE', `no other free port from ${first} to ${last} for ${purpose} of ${spec.name}`);
+  }
+
+  #taken(spec: ProcessSpec): Set<number> {
+    const others = this.#specs().filter(({ name }) => name !== spec.name);
+    return new Set([
+      ...others.flatMap(({ ports, freshPorts = [] }) =>
+        Object.entries(ports).flatMap(([purpose, port]) =>
+          runOf(port, freshPorts.find((fresh) => fresh.purpose === purpose)?.count ?? 1),
+        ),
+      ),
+      ...[...this.#claims].flatMap(([name, ports]) => (name === spec.name ? [] : ports)),
+    ]);
+  }
+}
+
+/** Every start of a run within the range, once round, from `from` on. */
+function* candidates(from: number, { count, first, last }: FreshPort): Generator<number> {
+  const size = last - count + 1 - first + 1;
+  for (let step = 0; step < size; step += 1) yield first + ((((from - first + step) % size) + size) % size);
+}
+
+const runOf = (port: number, count: number): number[] => Array.from({ length: count }, (_, index) => port + index);
