@@ -25,7 +25,10 @@ export const serveCommand: CommandEntry = {
       .option('-d, --detach', 'return once it is ready and leave it running')
       .option('--replace', 'when another recipe runs under this name, stop it first')
       .option('--ephemeral', 'stop everything when this command goes away, however it ends')
-      .option('--node-archive <file>', 'Node for hosts that have none, as nodejs.org packs it (default: through npm)')
+      .option(
+        '--node-archive <file>',
+        'archive of Node, as nodejs.org has it, for hosts that have none (default: through npm)',
+      )
       .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')
       .option('--no-tui', 'print lines, also on a terminal')
       .option('--json', 'print one JSON object a line: snapshots and events')
