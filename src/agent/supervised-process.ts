@@ -19,6 +19,7 @@ import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { RunFolders } from './run-folders.ts';
+import { FAR_BYTES, FAR_LINES, tellingLines } from './telling-lines.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
@@ -282,7 +283,7 @@ export class SupervisedProcess implements GangProcess {
   #afterExit(exit: ShimExit, note: string | null): void {
     const readyForMs = this.#readySince === undefined ? null : performance.now() - this.#readySince;
     this.#readySince = undefined;
-    const lines = this.#lastLines(20);
+    const lines = tellingLines(this.spec, this.#lastLines(FAR_LINES, FAR_BYTES), 20);
     const how = note ? `${describeExit(exit)} (${note})` : describeExit(exit);
     const crash = { exit, how, readyForMs, lines };
     this.#context.onGone(this);
@@ -372,9 +373,9 @@ export class SupervisedProcess implements GangProcess {
     this.#killReason = null;
   }
 
-  #lastLines(count: number): string[] {
+  #lastLines(count: number, maxBytes?: number): string[] {
     const entry = this.#context.journal.process(this.spec.name);
-    return lastLines(this.#logFile, count, entry.logOffset);
+    return lastLines(this.#logFile, count, entry.logOffset, maxBytes);
   }
 
   get #logFile(): string {

@@ -3,8 +3,8 @@ import { systemCode } from '../base/errors.ts';
 
 const TAIL_BYTES = 32 * 1024;
 
-/** Last `count` lines of a file, from byte `from` on. Empty when there is no such file. */
-export function lastLines(file: string, count: number, from = 0): string[] {
+/** Last `count` lines of a file, from byte `from` on and at most of its last `maxBytes`. Empty when there is no such file. */
+export function lastLines(file: string, count: number, from = 0, maxBytes = TAIL_BYTES): string[] {
   let fd: number;
   try {
     fd = openSync(file, 'r');
@@ -14,7 +14,7 @@ export function lastLines(file: string, count: number, from = 0): string[] {
   }
   try {
     const { size } = fstatSync(fd);
-    const start = Math.max(from <= size ? from : 0, size - TAIL_BYTES);
+    const start = Math.max(from <= size ? from : 0, size - maxBytes);
     const buffer = Buffer.alloc(Math.max(0, size - start));
     const read = readSync(fd, buffer, 0, buffer.length, start);
     const lines = buffer.toString('utf8', 0, read).split('\n');

@@ -20,7 +20,7 @@ export const VLLM_FAILURES: readonly FailureSignature[] = [
   },
   {
     pattern:
-      /No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV cache/i,
+      /No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV cache|larger than the available KV cache memory/i,
     code: 'EXITED_EARLY',
     cause: 'the weights leave too little memory for the KV cache',
     fix: 'Lower max-model-len, raise gpu-memory-utilization, or raise tensor-parallel-size and gpus.',
