@@ -70,7 +70,7 @@ async function runTests() {
   const cache = path.join(environmentFolder(), 'cache');
   if (env.DYNAMO_TEST_VLLM) mkdirSync(cache, { recursive: true });
   // Engines take every core they get; whoever works on this machine comes first.
-  os.setPriority(5);
+  os.setPriority(3);
   const command = [process.execPath, path.join(root, 'scripts', 'test.mjs'), ...vitestArgs()];
   const [program, ...args] = [...isolation(), ...command];
   const child = spawn(program, args, {
