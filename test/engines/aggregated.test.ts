@@ -40,6 +40,7 @@ describe.skipIf(!engineFolder)('real vLLM, one server', () => {
         'aggregated-0 ended while starting: exit status 1: the weights leave too little memory for the KV cache',
       );
       expect(stderr).toContain('[EXITED_EARLY]');
+      // The engine process says it long before the server's last lines.
       expect(stderr).toMatch(/ValueError: .*max seq len \(32768\)/);
       expect(stderr).toMatch(/hint: Lower max-model-len/);
       expect(code).toBe(5);
