@@ -17,10 +17,14 @@ export async function runBenchCommand(target: string, flags: BenchCommandFlags):
     await benchRecipe(target, flags);
     return;
   }
-  if (flags.set !== undefined || flags.hosts !== undefined || flags.keep)
-    throw new DynamoError('USAGE', '--set, --hosts and --keep are for recipes that are served for the measurement', {
-      hint: `Name a recipe file instead of ${target}.`,
-    });
+  if (flags.set !== undefined || flags.hosts !== undefined || flags.nodeArchive !== undefined || flags.keep)
+    throw new DynamoError(
+      'USAGE',
+      '--set, --hosts, --node-archive and --keep are for recipes that are served for the measurement',
+      {
+        hint: `Name a recipe file instead of ${target}.`,
+      },
+    );
   await benchAction(/^https?:\/\//i.test(target) ? target : findEndpoint(target), flags);
 }
 
@@ -36,6 +40,7 @@ async function benchRecipe(recipe: string, flags: BenchCommandFlags): Promise<vo
   const launch = await prepareEphemeral('bench', recipe, {
     ...(flags.set !== undefined && { set: flags.set }),
     ...(flags.hosts !== undefined && { hosts: flags.hosts }),
+    ...(flags.nodeArchive !== undefined && { nodeArchive: flags.nodeArchive }),
   });
   const { plan, dir, loaded } = launch.prepared;
   const name = plan.deployment;

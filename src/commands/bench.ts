@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
 import type { BenchFlags } from '../bench/bench-options.ts';
 import type { CommandEntry } from './command.ts';
+import { NODE_ARCHIVE_OPTION } from './recipe-options.ts';
 
 export interface BenchCommandFlags extends BenchFlags {
   set?: string[];
   hosts?: string;
+  nodeArchive?: string;
   keep?: boolean;
 }
 
@@ -88,6 +90,7 @@ export const benchCommand: CommandEntry = {
       .optionsGroup('Serving a recipe:')
       .option('--set <path=value>', 'override a value of the recipe (repeatable)', collect)
       .option('--hosts <file>', 'run on the hosts of this file (default: those of the recipe, else this machine)')
+      .option(...NODE_ARCHIVE_OPTION)
       .option('--keep', 'keep state and logs of the deployment');
     for (const alias of AIPERF_SPELLINGS) command.addOption(new Option(`--${alias} <value>`).hideHelp());
     command.action(async (target: string, flags: BenchCommandFlags) => {

@@ -6,6 +6,7 @@ export interface RecipeFlags {
   name?: string;
   facts?: string[];
   hosts?: string;
+  nodeArchive?: string;
 }
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
@@ -17,6 +18,12 @@ export function addRecipeOptions(command: Command): Command {
     .option('--hosts <file>', 'run on the hosts of this file (default: those of the recipe, else this machine)')
     .option('--facts <file>', 'plan for the machine described in this JSON file (repeatable: several hosts)', collect);
 }
+
+/** For commands that bring dynamo to the hosts of a deployment. */
+export const NODE_ARCHIVE_OPTION = [
+  '--node-archive <file>',
+  'archive of Node, as nodejs.org has it, for hosts that have none (default: through npm)',
+] as const;
 
 export function addSetOption(command: Command): Command {
   return command.option(

@@ -5,14 +5,16 @@ import { readRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { startDeployment } from '../deployment/start-deployment.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
-import { planHash } from '../plan/plan-hash.ts';
 import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
 import { type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { RecipeFlags } from './recipe-options.ts';
+import { startRequest } from './start-request.ts';
 
 /** A deployment for one measurement or check. */
 export interface EphemeralLaunch {
   prepared: PreparedLaunch;
+  /** Node for hosts that have none. */
+  nodeArchive?: string | undefined;
   /** The same with other ports, when some were taken between plan and start. */
   again(takenPorts: readonly number[]): Promise<PreparedLaunch>;
 }
@@ -30,7 +32,7 @@ export async function prepareEphemeral(purpose: string, recipe: string, flags: R
       env: process.env,
       cwd: process.cwd(),
     });
-  return { prepared: await again([]), again };
+  return { prepared: await again([]), again, nodeArchive: flags.nodeArchive };
 }
 
 /**
@@ -41,7 +43,7 @@ export async function serveEphemeral(launch: EphemeralLaunch, signal: AbortSigna
   const takenPorts: number[] = [];
   for (let tries = 1; ; tries += 1) {
     try {
-      return await start(launch.prepared, signal);
+      return await start(launch, signal);
     } catch (error) {
       if (!isLostPort(error, launch.prepared.plan) || tries > PORT_RETRIES) throw error;
       takenPorts.push(...portsOf(launch.prepared.plan));
@@ -50,20 +52,10 @@ export async function serveEphemeral(launch: EphemeralLaunch, signal: AbortSigna
   }
 }
 
-async function start(prepared: PreparedLaunch, signal: AbortSignal): Promise<DeploymentSnapshot> {
-  const { plan, loaded, dir, recipeHash, recipeText } = prepared;
+async function start({ prepared, nodeArchive }: EphemeralLaunch, signal: AbortSignal): Promise<DeploymentSnapshot> {
   let latest: DeploymentSnapshot | undefined;
   const { peer, hello } = await startDeployment({
-    request: {
-      deployment: plan.deployment,
-      dir,
-      recipeFile: loaded.file,
-      recipeHash,
-      recipeText,
-      planHash: planHash(plan),
-      plan,
-      ephemeral: true,
-    },
+    request: startRequest(prepared, { ephemeral: true, nodeArchive }),
     replace: false,
     prepare: (connected) =>
       connected.on('snapshot', (snapshot) => {
@@ -75,7 +67,8 @@ async function start(prepared: PreparedLaunch, signal: AbortSignal): Promise<Dep
   latest ??= hello.snapshot;
   for (;;) {
     if (latest.state === 'ready') return latest;
-    const error = latest.error ?? (peer.open ? null : (readRecord(deploymentPaths(dir).record)?.error ?? null));
+    const error =
+      latest.error ?? (peer.open ? null : (readRecord(deploymentPaths(prepared.dir).record)?.error ?? null));
     if (error) throw DynamoError.from(error);
     if (!peer.open) throw new DynamoError('START_LOST', 'the controller ended during the start');
     const seen: DeploymentSnapshot = latest;

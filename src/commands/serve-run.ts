@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { pause } from '../base/abort.ts';
 import { DynamoError, EXIT_FORCED, messageOf, type SerializedError } from '../base/errors.ts';
 import { type ControllerPeer, connectController } from '../deployment/controller-client.ts';
@@ -8,8 +7,6 @@ import { type StartOutcome, startDeployment, stopDeployment } from '../deploymen
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import { refuseHeldPorts } from '../plan/held-ports.ts';
-import { planHash } from '../plan/plan-hash.ts';
-import type { StartRequest } from '../supervise/protocol.ts';
 import type { OpenScreen } from '../tui/open-screen.tsx';
 import { loadScreen } from './load-screen.ts';
 import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
@@ -17,6 +14,7 @@ import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts
 import type { ServeFlags } from './serve.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
 import { SignalCount } from './serve-signals.ts';
+import { startRequest } from './start-request.ts';
 import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
 /** Between looks for a controller, while none runs. */
@@ -71,7 +69,10 @@ class ServeSession {
     this.say(`${plan.deployment}: ${plan.processes.length} processes on ${plan.hosts.join(', ')}, from ${loaded.file}`);
     for (const warning of plan.warnings) this.say(`warning: ${warning}`);
     const outcome = await startDeployment({
-      request: this.#request(),
+      request: startRequest(this.#prepared, {
+        ephemeral: this.#flags.ephemeral ?? false,
+        nodeArchive: this.#flags.nodeArchive,
+      }),
       replace: this.#flags.replace ?? false,
       prepare: (peer) => this.#listen(peer),
       preflight: () => refuseHeldPorts(plan, this.#prepared.facts, portHolder),
@@ -127,24 +128,6 @@ class ServeSession {
     const screen = this.#screen;
     this.#screen = undefined;
     await screen?.close();
-  }
-
-  #request(): StartRequest {
-    const { plan, planInput, hosts, loaded, dir, recipeHash, recipeText } = this.#prepared;
-    const others = hosts?.filter((entry) => !entry.local && plan.hosts.includes(entry.name)) ?? [];
-    return {
-      deployment: plan.deployment,
-      dir,
-      recipeFile: loaded.file,
-      recipeHash,
-      recipeText,
-      planHash: planHash(plan),
-      plan,
-      planInput,
-      ephemeral: this.#flags.ephemeral ?? false,
-      ...(others.length > 0 && { hosts: others }),
-      ...(this.#flags.nodeArchive !== undefined && { nodeArchive: path.resolve(this.#flags.nodeArchive) }),
-    };
   }
 
   #listen(peer: ControllerPeer): void {

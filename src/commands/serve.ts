@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
-import { addRecipeOptions, type RecipeFlags } from './recipe-options.ts';
+import { addRecipeOptions, NODE_ARCHIVE_OPTION, type RecipeFlags } from './recipe-options.ts';
 
 export interface ServeFlags extends RecipeFlags {
   detach?: boolean;
   replace?: boolean;
   ephemeral?: boolean;
-  nodeArchive?: string;
   dryRun?: boolean;
   json?: boolean;
   /** False: `--no-tui`. */
@@ -25,10 +24,7 @@ export const serveCommand: CommandEntry = {
       .option('-d, --detach', 'return once it is ready and leave it running')
       .option('--replace', 'when another recipe runs under this name, stop it first')
       .option('--ephemeral', 'stop everything when this command goes away, however it ends')
-      .option(
-        '--node-archive <file>',
-        'archive of Node, as nodejs.org has it, for hosts that have none (default: through npm)',
-      )
+      .option(...NODE_ARCHIVE_OPTION)
       .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')
       .option('--no-tui', 'print lines, also on a terminal')
       .option('--json', 'print one JSON object a line: snapshots and events')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
-import { addRecipeOptions, type RecipeFlags } from './recipe-options.ts';
+import { addRecipeOptions, NODE_ARCHIVE_OPTION, type RecipeFlags } from './recipe-options.ts';
 
 export interface SmokeFlags extends RecipeFlags {
   junit?: string;
@@ -14,6 +14,7 @@ export const smokeCommand: CommandEntry = {
   example: ['dynamo smoke recipes/quickstart.yaml --junit smoke.xml'],
   define(command: Command) {
     addRecipeOptions(command)
+      .option(...NODE_ARCHIVE_OPTION)
       .option('--junit <file>', 'write the outcome as JUnit XML')
       .option('--keep', 'keep state and logs of a run that passed')
       .option('--json', 'print the outcome as JSON')

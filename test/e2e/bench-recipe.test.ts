@@ -64,7 +64,7 @@ describe('dynamo bench with a recipe', () => {
   it.each([
     [['nosuch.yaml'], 3, 'RECIPE_NOT_FOUND'],
     [['nosuch'], 7, 'NO_DEPLOYMENT'],
-    [['http://127.0.0.1:9', '--set', 'a=b'], 2, '--set, --hosts and --keep are for recipes'],
+    [['http://127.0.0.1:9', '--set', 'a=b'], 2, '--set, --hosts, --node-archive and --keep are for recipes'],
     [['mocker-aggregated', '--concurrency', 'x'], 2, '--concurrency: x is not'],
   ])('%j ends with %i before anything is started', async (args, status, message) => {
     await using box = new Sandbox();

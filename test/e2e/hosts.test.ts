@@ -11,13 +11,22 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
   });
   afterAll(() => net?.[Symbol.asyncDispose]());
 
-  it('starts, answers, and leaves no process on any host', async () => {
-    await using sandbox = new Sandbox();
+  const flags = (sandbox: Sandbox): string[] => {
     const entries = net.hosts.map((host) => JSON.stringify(net.entry(host)));
     const hosts = sandbox.file('hosts.yaml', `hosts:\n${entries.map((entry) => `  - ${entry}\n`).join('')}`);
-    const settings = ['frontend.port=auto', 'discovery.backend=etcd', 'discovery.managed=true'];
-    const flags = settings.flatMap((setting) => ['--set', setting]);
-    const served = await sandbox.run('serve', 'quickstart', '--hosts', hosts, '--detach', ...flags);
+    return ['--hosts', hosts, '--set', 'discovery.backend=etcd', '--set', 'discovery.managed=true'];
+  };
+
+  it('starts, answers, and leaves no process on any host', async () => {
+    await using sandbox = new Sandbox();
+    const served = await sandbox.run(
+      'serve',
+      'quickstart',
+      '--detach',
+      '--set',
+      'frontend.port=auto',
+      ...flags(sandbox),
+    );
     expect(served.stderr).not.toContain('error:');
     expect(served.code).toBe(0);
     const snapshot = await sandbox.status();
@@ -26,6 +35,18 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
     await ask(snapshot.endpoint);
     const stopped = await sandbox.run('stop', 'quickstart');
     expect(stopped.code).toBe(0);
+    for (const host of net.hosts) expect(host.processes()).toEqual([]);
+    expect(sandbox.processes()).toEqual([]);
+  });
+
+  it('smoke goes through its whole life there, and every pair moves KV cache between them', async () => {
+    await using sandbox = new Sandbox();
+    const { code, stdout, stderr } = await sandbox.run('smoke', 'quickstart', '--json', ...flags(sandbox));
+    expect(stderr).not.toContain('error:');
+    expect(code).toBe(0);
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; failure: string | null }[] };
+    expect(checks.filter(({ failure }) => failure !== null)).toEqual([]);
+    expect(checks.filter(({ name }) => name.endsWith('transfers KV blocks'))).toHaveLength(4);
     for (const host of net.hosts) expect(host.processes()).toEqual([]);
     expect(sandbox.processes()).toEqual([]);
   });

@@ -1,0 +1,18 @@
+import path from 'node:path';
+import { planHash } from '../plan/plan-hash.ts';
+import type { StartRequest } from '../supervise/protocol.ts';
+import type { PreparedLaunch } from './plan-recipe.ts';
+
+/** What a controller is asked to start, from what was planned; with the other hosts of the plan, as the hosts file has them. */
+export function startRequest(
+  { plan, planInput, hosts, loaded, dir, recipeHash, recipeText }: PreparedLaunch,
+  options: { ephemeral: boolean; nodeArchive?: string | undefined },
+): StartRequest {
+  const others = hosts?.filter((entry) => !entry.local && plan.hosts.includes(entry.name)) ?? [];
+  return {
+    ...{ deployment: plan.deployment, dir, recipeFile: loaded.file, recipeHash, recipeText },
+    ...{ planHash: planHash(plan), plan, planInput, ephemeral: options.ephemeral },
+    ...(others.length > 0 && { hosts: others }),
+    ...(options.nodeArchive !== undefined && { nodeArchive: path.resolve(options.nodeArchive) }),
+  };
+}
