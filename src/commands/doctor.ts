@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CommandEntry } from './command.ts';
+import { addSubcommand } from './subcommand.ts';
 
 export interface KvPathFlags {
   prefill?: string;
@@ -24,13 +25,8 @@ export const doctorCommand: CommandEntry = {
   example: ['dynamo doctor', 'dynamo doctor kv-path', 'dynamo doctor tokens'],
   define(command: Command) {
     const sub = (name: string, summary: string, ...example: string[]): Command =>
-      command
-        .command(name)
-        .description(summary)
-        .helpOption('-h, --help', 'show this help')
-        .exitOverride()
-        .addHelpText('after', `\nExample:\n${example.map((line) => `  $ ${line}`).join('\n')}\n`);
-    command.helpCommand(false);
+      addSubcommand(command, name, summary, ...example);
+
     command.option('--json', 'print the findings as JSON').action(async (flags: { json?: boolean }) => {
       const { examineMachine } = await import('./doctor-run.ts');
       await examineMachine(flags);

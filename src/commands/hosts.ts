@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
+import { addSubcommand } from './subcommand.ts';
 
 export interface HostsFlags {
   hosts?: string;
@@ -14,14 +15,7 @@ export const hostsCommand: CommandEntry = {
   example: ['dynamo hosts check --hosts hosts.yaml', 'dynamo hosts show gpu-a --json > gpu-a.json'],
   define(command: Command) {
     const sub = (name: string, summary: string, ...example: string[]): Command =>
-      command
-        .command(name)
-        .description(summary)
-        .helpOption('-h, --help', 'show this help')
-        .exitOverride()
-        .option('--hosts <file>', WHERE)
-        .addHelpText('after', `\nExample:\n${example.map((line) => `  $ ${line}`).join('\n')}\n`);
-    command.helpCommand(false);
+      addSubcommand(command, name, summary, ...example).option('--hosts <file>', WHERE);
 
     sub('check', 'Ask all hosts at once whether they can be used, and say what to mend', 'dynamo hosts check')
       .option('--json', 'print the reports as JSON')

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
 import { addSetOption } from './recipe-options.ts';
+import { addSubcommand } from './subcommand.ts';
 
 interface Flags {
   set?: string[];
@@ -13,13 +14,7 @@ export const recipeCommand: CommandEntry = {
   example: ['dynamo recipe list', 'dynamo recipe validate my-recipe.yaml --set workers.decode.replicas=4'],
   define(command: Command) {
     const sub = (name: string, summary: string, ...example: string[]): Command =>
-      command
-        .command(name)
-        .description(summary)
-        .helpOption('-h, --help', 'show this help')
-        .exitOverride()
-        .addHelpText('after', `\nExample:\n${example.map((line) => `  $ ${line}`).join('\n')}\n`);
-    command.helpCommand(false);
+      addSubcommand(command, name, summary, ...example);
 
     sub('list', 'List the recipes that come with dynamo', 'dynamo recipe list')
       .option('--json', 'print them as JSON')
