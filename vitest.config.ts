@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     slowTestThreshold: 3_000,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.{ts,tsx}'], pool: 'threads' } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.{ts,tsx}'], pool: 'threads', testTimeout: 30_000 } },
       {
         test: {
           name: 'contract',
