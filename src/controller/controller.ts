@@ -24,6 +24,7 @@ import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
 import { GroupWatch } from './group-watch.ts';
+import { Hooks } from './hooks/hooks.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
@@ -74,6 +75,7 @@ class Controller {
   readonly #events: EventLog;
   readonly #clients: ClientServer;
   readonly #record: RecordKeeper;
+  readonly #hooks: Hooks;
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
@@ -92,6 +94,10 @@ class Controller {
     this.#lock = lock;
     this.#events = new EventLog(paths.events, 'controller', (event) => this.#tell(event));
     this.#record = new RecordKeeper(paths.record, this.#events, () => this.#clients.changed());
+    this.#hooks = new Hooks({
+      ...{ paths, events: this.#events, env: process.env },
+      record: () => this.#record.current,
+    });
     this.#clients = new ClientServer({
       recipeHash: () => this.#record.known?.recipeHash ?? '',
       snapshot: () => this.#snapshot(),
@@ -120,6 +126,8 @@ class Controller {
         onChange: () => {
           this.#clients.changed();
           this.#groups?.look();
+          if (this.#groups)
+            this.#hooks.look([...this.#links.statuses().values()].flatMap(({ processes }) => processes));
         },
         onEvent: (event, elsewhere) => (elsewhere ? elsewhereEvents.take(event) : this.#tell(event)),
         eventsFrom: (host) => elsewhereEvents.newestOf(host),
@@ -145,6 +153,7 @@ class Controller {
         this.#clients.accept(socket),
       );
       this.#options.onListening();
+      await this.#hooks.cleanUp();
       if (fresh) await this.#start();
       else await this.#adopt();
       await aborted(this.#ended.signal);
@@ -155,6 +164,8 @@ class Controller {
       this.#links?.close();
       await this.#discovery?.[Symbol.asyncDispose]();
       this.#lock.release();
+      // Whoever comes next need not wait for them.
+      await this.#hooks.settled();
     }
   }
 
@@ -219,6 +230,7 @@ class Controller {
       });
       this.#events.write('ready', `generation ${generation} is committed`);
       this.#attend();
+      this.#hooks.ready();
     } catch (error) {
       if (this.#stopAsked.signal.aborted || this.#ended.signal.aborted) return; // the stop takes it from here
       await this.#fail(error);
@@ -231,6 +243,8 @@ class Controller {
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
     this.#links.make([...new Set([...plan.hosts, ...(change?.plan.hosts ?? [])])]);
     this.#attend();
+    // Its controller may have died between its commit and its hook.
+    if (this.#options.request && phase !== 'stopping') this.#hooks.ready();
     if (change) void this.#finishChange();
   }
 
@@ -271,13 +285,15 @@ class Controller {
     // An agent that was not told may have to read that there is no commit record.
     if (isUndone && this.#discovery) await this.#clearStore();
     this.#record.setPhase('failed', failure);
+    this.#hooks.startFailed(failure.message);
     this.#clients.flush();
     this.#ended.abort();
   }
 
   #stop(force: boolean): Promise<number[]> {
     if (force && this.#stopping) {
-      // The second, impatient request: stop waiting for drains that are under way.
+      // The second, impatient request: stop waiting for hooks and drains that are under way.
+      this.#hooks.hurry();
       return this.#links.stop(true);
     }
     this.#stopping ??= this.#stopOnce(force).catch((error: unknown) => {
@@ -291,6 +307,7 @@ class Controller {
     this.#events.write('stop', force ? 'stopping at once' : 'stopping: frontends drain first');
     this.#stopAsked.abort(new DynamoError('START_STOPPED', 'the start was stopped'));
     if (this.#record.known && this.#record.current.phase !== 'stopped') this.#record.setPhase('stopping');
+    if (this.#record.known) await this.#hooks.stopping(force);
     const leftPids = await this.#links.stop(force).catch((error: unknown) => {
       if (error instanceof DynamoError && error.code === 'STOP_INCOMPLETE') this.#leaveUnfinished(error);
       throw error;

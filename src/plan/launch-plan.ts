@@ -21,8 +21,20 @@ export interface LaunchPlan {
   discovery: DiscoverySpec;
   /** How long an agent keeps an uncommitted start alive without hearing from a controller. */
   startLeaseMs: number;
+  /** Commands the controller runs; absent: none. */
+  hooks?: HooksSpec;
   /** Things the user should know; shown once at start. */
   warnings: string[];
+}
+
+export type HookEvent = 'onReady' | 'onFailure' | 'onStop';
+export type HooksSpec = { [event in HookEvent]?: HookSpec };
+
+export interface HookSpec {
+  argv: string[];
+  /** Milliseconds until it is killed. */
+  timeoutMs: number;
+  env: Record<string, EnvValue>;
 }
 
 /** Where records lie: the same for every process of the deployment. Files and variables are named, and read where they are used. */

@@ -1,4 +1,5 @@
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import { HOOK_EVENTS, shownHook } from './plan-hooks.ts';
 import { maskEnvValue } from './secrets.ts';
 import { membersOf } from './worker-group.ts';
 
@@ -16,6 +17,7 @@ export function planDifference(planBefore: LaunchPlan, planAfter: LaunchPlan): s
   say('models', before.models, after.models);
   say('discovery', before.discovery, after.discovery);
   say('startLeaseMs', before.startLeaseMs, after.startLeaseMs);
+  for (const event of HOOK_EVENTS) say(`hooks.${event}`, shownHook(before, event), shownHook(after, event));
   const old = new Map(withGroupPorts(before.processes).map((spec) => [spec.name, spec]));
   for (const spec of withGroupPorts(after.processes)) {
     const match = old.get(spec.name);

@@ -10,6 +10,7 @@ import { choosePairs } from './choose-pairs.ts';
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { planDiscovery } from './plan-discovery.ts';
 import { planFrontends } from './plan-frontends.ts';
+import { planHooks } from './plan-hooks.ts';
 import { type HostSetup, type PlanHost, preparePlanHosts } from './plan-hosts.ts';
 import { type PlannedStore, planStore, type StoreHost } from './plan-store.ts';
 import { planWarnings } from './plan-warnings.ts';
@@ -81,6 +82,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     endpoint: frontends[0]!.url,
     discovery,
     startLeaseMs: recipe.startLease,
+    ...planHooks(recipe),
     warnings: [...engines.warnings, ...store.warnings, ...planWarnings(recipe, hosts, processes)],
   };
 }

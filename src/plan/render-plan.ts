@@ -2,7 +2,8 @@ import { formatDuration } from '../base/duration.ts';
 import { looksSecret } from '../recipe/secret-names.ts';
 import type { Check, LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { describeDiscovery } from './plan-discovery.ts';
-import { maskEnvValue } from './secrets.ts';
+import { HOOK_EVENTS, maskHooks, quote, shownHook } from './plan-hooks.ts';
+import { maskEnv, maskEnvValue } from './secrets.ts';
 
 /** Where nobody says how wide the screen is. */
 const WIDTH = 80;
@@ -24,6 +25,11 @@ export function renderPlan(plan: LaunchPlan, width = WIDTH): string {
     ...renderOrder(plan, wrap),
   ];
   for (const spec of plan.processes) lines.push('', ...renderProcess(spec, wrap));
+  const hooks = HOOK_EVENTS.flatMap((event) => {
+    const shown = shownHook(plan, event);
+    return shown === undefined ? [] : wrap(shown, `  ${event.padEnd(9)}  `, ' '.repeat(13));
+  });
+  if (hooks.length > 0) lines.push('', 'hooks', ...hooks);
   if (plan.warnings.length > 0) {
     lines.push('', 'warnings');
     for (const warning of plan.warnings) lines.push(...wrap(warning, '  - ', '    '));
@@ -111,14 +117,9 @@ export function maskPlan(plan: LaunchPlan): LaunchPlan {
   const processes = plan.processes.map((spec) => ({
     ...spec,
     argv: maskArgv(spec.argv),
-    env: Object.fromEntries(
-      Object.entries(spec.env).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? maskEnvValue(name, value) : value,
-      ]),
-    ),
+    env: maskEnv(spec.env),
   }));
-  return { ...plan, processes };
+  return { ...plan, processes, ...maskHooks(plan) };
 }
 
 /** Hides the value after a flag whose name is that of a secret. */
@@ -132,11 +133,6 @@ function maskArgv(argv: readonly string[]): string[] {
 /** Where a secret is may be shown. */
 function isSecretFlag(flag: string): boolean {
   return looksSecret(flag.slice(2)) && !/-(file|env)$/.test(flag);
-}
-
-/** As a shell takes it. */
-function quote(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./<>-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function wrapWords(text: string, first: string, rest: string, width: number): string[] {

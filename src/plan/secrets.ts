@@ -8,6 +8,13 @@ export function maskEnvValue(name: string, value: EnvValue): string {
   return looksSecret(name) && value !== '' ? '<hidden>' : value;
 }
 
+/** As the plan is printed: literal values that look like secrets hidden, references as they are. */
+export function maskEnv(env: Readonly<Record<string, EnvValue>>): Record<string, EnvValue> {
+  return Object.fromEntries(
+    Object.entries(env).map(([name, value]) => [name, typeof value === 'string' ? maskEnvValue(name, value) : value]),
+  );
+}
+
 /** Variables that the plan takes secrets from but `env` does not have, each once. */
 export function missingSecrets(plan: LaunchPlan, env: NodeJS.ProcessEnv): string[] {
   const wanted = plan.processes.flatMap((spec) =>

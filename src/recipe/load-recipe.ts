@@ -133,7 +133,9 @@ function isPathKey(at: readonly (string | number)[]): boolean {
     isStore ||
     last === 'fromFile' ||
     (last === 'command' && at.includes('workers')) ||
-    at.at(-2) === 'command'
+    at.at(-2) === 'command' ||
+    // Words of a hook; a line for the shell is the shell's.
+    (at[0] === 'hooks' && at.length === 3 && typeof last === 'number')
   );
 }
 

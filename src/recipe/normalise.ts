@@ -2,6 +2,8 @@ import { WORKER_ROLES, type WorkerRole } from '../base/role.ts';
 import { toHostEntries } from '../hosts/host-entries.ts';
 import type {
   DiscoveryRecipe,
+  HookRecipe,
+  HooksRecipe,
   KvOffloadRecipe,
   KvTransferRecipe,
   LoadRecipe,
@@ -12,7 +14,7 @@ import type {
   Slo,
   WorkerGroupRecipe,
 } from './recipe.ts';
-import type { DiscoveryFile, EngineName, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
+import type { DiscoveryFile, EngineName, HooksFile, ModelFile, RecipeFile, WorkerGroupFile } from './schema.ts';
 
 const DEFAULT_RESTART: RestartRecipe = {
   policy: 'always',
@@ -32,6 +34,7 @@ export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe 
     discovery: normaliseDiscovery(file.discovery),
     hosts: normaliseHosts(file.hosts),
     logs: file.logs ?? null,
+    ...normaliseHooks(file.hooks),
     slo: file.slo ?? null,
     startLease: file.startLease,
   };
@@ -40,6 +43,28 @@ export function normaliseRecipe(file: RecipeFile, fallbackName: string): Recipe 
 function normaliseHosts(written: RecipeFile['hosts']): Recipe['hosts'] {
   return typeof written === 'object' ? toHostEntries({ hosts: written }).entries : (written ?? null);
 }
+
+const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
+
+function normaliseHooks(written: HooksFile | undefined): Pick<Recipe, 'hooks'> {
+  const events = ['onReady', 'onFailure', 'onStop'] as const;
+  const hooks: HooksRecipe = Object.fromEntries(
+    events.flatMap((event) => {
+      const hook = written?.[event];
+      return hook === undefined ? [] : [[event, normaliseHook(hook)]];
+    }),
+  );
+  return Object.keys(hooks).length > 0 ? { hooks } : {};
+}
+
+function normaliseHook(written: NonNullable<HooksFile['onReady']>): HookRecipe {
+  if (typeof written === 'string' || Array.isArray(written))
+    return { command: wordsOf(written), timeout: DEFAULT_HOOK_TIMEOUT_MS, env: {} };
+  return { ...written, command: wordsOf(written.command) };
+}
+
+const wordsOf = (command: string | string[]): string[] =>
+  typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
 
 /** The models as written, whether as a list or at the top. */
 export function modelsOf(file: RecipeFile): { model: ModelFile; path: RecipePath }[] {

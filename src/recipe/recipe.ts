@@ -1,6 +1,7 @@
 import type { WorkerRole } from '../base/role.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
-import type { DiscoveryFile, EngineName, FrontendFile, ModelFile, WorkerGroupFile } from './schema.ts';
+import type { EnvValue } from '../yaml/env-value.ts';
+import type { DiscoveryFile, EngineName, FrontendFile, HooksFile, ModelFile, WorkerGroupFile } from './schema.ts';
 
 /**
  * A recipe in one shape, whatever way it was written: always a list of models, each with a flat list of worker groups.
@@ -17,9 +18,21 @@ export interface Recipe {
   hosts: string | HostEntry[] | null;
   /** Null: as dynamo does. */
   logs: { maxSize: number; keep: number } | null;
+  /** Absent: none, as in every recipe before there were any. */
+  hooks?: HooksRecipe;
   slo: Slo | null;
   /** Milliseconds. */
   startLease: number;
+}
+
+/** Commands by what they are run for. */
+export type HooksRecipe = { [event in keyof HooksFile]?: HookRecipe };
+
+export interface HookRecipe {
+  command: string[];
+  /** Milliseconds. */
+  timeout: number;
+  env: Record<string, EnvValue>;
 }
 
 export interface ModelRecipe {

@@ -3,6 +3,7 @@ import { hostListSchema } from '../hosts/hosts-schema.ts';
 import { byteSize, duration, envMap, port } from '../yaml/schema-values.ts';
 import { engineArgs } from './schema-args.ts';
 import { discovery } from './schema-discovery.ts';
+import { hooks } from './schema-hooks.ts';
 import { kvOffload, load } from './schema-memory.ts';
 
 /**
@@ -285,6 +286,7 @@ export const recipeSchema = z
       ),
     discovery: discovery.prefault({}),
     logs: logs.optional(),
+    hooks: hooks.optional(),
     slo: slo.optional(),
     startLease: duration
       .prefault('60s')
@@ -299,3 +301,4 @@ export type WorkerGroupFile = z.output<typeof workerGroup>;
 export type ModelFile = z.output<typeof model>;
 export type FrontendFile = z.output<typeof frontend>;
 export type DiscoveryFile = z.output<typeof discovery>;
+export type HooksFile = z.output<typeof hooks>;
