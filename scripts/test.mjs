@@ -45,7 +45,9 @@ process.exitCode = failed === 0 ? 0 : 1;
 
 /** What takes minutes has commands of its own: `npm run test:hosts`, `npm run test:engines`. */
 function projects(args) {
-  return args.some((arg) => arg.startsWith('--project')) ? args : ['--project', '!engines', '--project', '!hosts', ...args];
+  return args.some((arg) => arg.startsWith('--project'))
+    ? args
+    : ['--project', '!engines', '--project', '!hosts', ...args];
 }
 
 function reporters(args) {
