@@ -54,4 +54,11 @@ export class ExitRecord {
     );
     this.last = { ...base, ...news };
   }
+
+  /** Says in the event log why it ended, as far as anybody knows. */
+  announce(): void {
+    if (!this.last?.cause) return;
+    const where = this.last.report ? `. Report: ${this.last.report}` : '';
+    this.#context.events.write('crash', `${this.last.cause}${where}`, this.#spec.name);
+  }
 }

@@ -291,6 +291,7 @@ export class SupervisedProcess implements GangProcess {
       this.#exits.record(crash, how, true, this.#ended());
       this.#failure ??= explainExit(this.spec, how, lines, this.#exits.last?.report ?? null);
       this.#context.events.write('exited', this.#failure.message, this.spec.name);
+      this.#exits.announce();
       this.#status.set('failed', null);
       return;
     }
@@ -305,6 +306,7 @@ export class SupervisedProcess implements GangProcess {
     const reason = note ? `${decision.reason} (${note})` : decision.reason;
     this.#exits.record(crash, reason, decision.action !== 'done', this.#ended());
     this.#context.events.write('exited', reason, this.spec.name);
+    this.#exits.announce();
     if (decision.action === 'restart') {
       void this.#restart(decision.attempt, decision.delayMs, reason);
       return;

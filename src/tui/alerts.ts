@@ -1,4 +1,5 @@
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
+import { rdmaDown } from './text/link-line.ts';
 import type { Tone } from './theme.ts';
 
 /** Alerts that are shown; of the others their number. */
@@ -33,6 +34,14 @@ export function alertsOf(snapshot: DeploymentSnapshot): Alert[] {
       });
   }
   if (snapshot.state === 'degraded') alerts.push({ text: notReady(snapshot), tone: 'warn' });
+  for (const { name, links } of snapshot.hosts ?? []) {
+    const down = rdmaDown(links);
+    if (down.length > 0)
+      alerts.push({ text: `RDMA ${down.join(', ')} of ${name} not up: KV transfer goes slower ways.`, tone: 'warn' });
+  }
+  if (snapshot.change) alerts.push({ text: `Changing: ${snapshot.change}`, tone: 'accent' });
+  const scaled = (snapshot.scaled ?? []).map(({ group, from, to }) => `${group} ${to} (recipe ${from})`);
+  if (isUp && scaled.length > 0) alerts.push({ text: `Scaled: ${scaled.join(', ')}`, tone: 'dim' });
   if (snapshot.state === 'stopping') alerts.push({ text: 'Stopping: frontends drain first.', tone: 'warn' });
   if (snapshot.state === 'stopped') alerts.push({ text: 'It is stopped; nothing is left.', tone: 'dim' });
   return alerts;

@@ -56,6 +56,10 @@ export interface DeploymentView {
   followDecisions(wanted: boolean): void;
   /** Drains or restarts one process; how it went becomes the note. Never rejects. */
   act(action: 'drain' | 'restart', name: string): Promise<void>;
+  /** Other numbers of workers, as `dynamo scale` takes them; how it went becomes the note. Never rejects. */
+  scale(targets: readonly string[]): Promise<void>;
+  /** Restarts one process after the other; how it went becomes the note. Never rejects. */
+  restartAll(): Promise<void>;
   /** Stops the deployment; how it went becomes the note. Never rejects. */
   stop(force: boolean): Promise<void>;
   /** Starts a controller for an unattended deployment. Never rejects. */

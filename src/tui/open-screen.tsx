@@ -50,6 +50,8 @@ export function openScreen(options: ScreenOptions): OpenScreen {
     else if (effect.type === 'detach') options.onLeave();
     else if (effect.type === 'stop') void view.stop(effect.force);
     else if (effect.type === 'adopt') void view.adopt();
+    else if (effect.type === 'scale') void view.scale(effect.targets);
+    else if (effect.type === 'rolling') void view.restartAll();
     else void view.act(effect.type, effect.process);
   };
   const ink = render(

@@ -1,3 +1,5 @@
+import { messageOf } from '../base/errors.ts';
+import { parseScaleTarget } from '../plan/scale-targets.ts';
 import { nextAnchor } from './scroll.ts';
 import { chosenLog, chosenProcess, type Effect, PANES, type UiFacts, type UiState } from './ui-state.ts';
 
@@ -43,6 +45,7 @@ function answerDialog(state: UiState, key: Key): Pressed {
 
 function typeIntoPrompt(state: UiState, key: Key, facts: UiFacts): UiState {
   const prompt = state.prompt!;
+  if (prompt.kind === 'scale') return typeScale(state, key);
   if ('char' in key) return applyPrompt({ ...state, prompt: { ...prompt, text: prompt.text + key.char } });
   switch (key.name) {
     case 'backspace':
@@ -55,6 +58,32 @@ function typeIntoPrompt(state: UiState, key: Key, facts: UiFacts): UiState {
     }
     case 'escape':
       return applyPrompt({ ...state, prompt: { ...prompt, text: '' } }, null);
+    default:
+      return state;
+  }
+}
+
+/** Numbers of workers, as `dynamo scale` takes them; a return asks before anything happens. */
+function typeScale(state: UiState, key: Key): UiState {
+  const { text } = state.prompt!;
+  const type = (typed: string): UiState => ({ ...state, prompt: { kind: 'scale', text: typed } });
+  if ('char' in key) return type(text + key.char);
+  switch (key.name) {
+    case 'backspace':
+      return text === '' ? { ...state, prompt: null } : type([...text].slice(0, -1).join(''));
+    case 'escape':
+      return { ...state, prompt: null };
+    case 'enter': {
+      const targets = text.split(/[\s,]+/).filter((word) => word !== '');
+      if (targets.length === 0) return { ...state, prompt: null };
+      try {
+        targets.forEach(parseScaleTarget);
+      } catch (error) {
+        return { ...state, prompt: { kind: 'scale', text, problem: messageOf(error) } };
+      }
+      const question = `Scale to ${targets.join(' ')}? Workers that go drain first.`;
+      return { ...state, prompt: null, dialog: { question, effect: { type: 'scale', targets } } };
+    }
     default:
       return state;
   }
@@ -141,6 +170,11 @@ function pressChar(state: UiState, char: string, facts: UiFacts): Pressed {
       return act(state, facts, 'restart');
     case 'd':
       return act(state, facts, 'drain');
+    case '+':
+      return only(openScale(state, facts));
+    case 'R':
+      if (!facts.canAct) return { state };
+      return ask(state, 'Restart everything, one process after the other? Each drains first.', { type: 'rolling' });
     case 's':
       return stop(state, facts);
     case 'a':
@@ -220,6 +254,11 @@ function turnLog(state: UiState, by: number, facts: UiFacts): UiState {
 function openPrompt(state: UiState, kind: 'search' | 'filter'): UiState {
   if (state.pane !== 'logs') return state;
   return { ...state, overlay: null, prompt: { kind, text: kind === 'search' ? '' : state.log.filter } };
+}
+
+function openScale(state: UiState, { canAct, scaleText }: UiFacts): UiState {
+  if (!canAct || scaleText === null) return state;
+  return { ...state, overlay: null, prompt: { kind: 'scale', text: scaleText } };
 }
 
 /** To the next line that matches; stays where there is none. */

@@ -1,21 +1,25 @@
 import { ROLES } from '../base/role.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
+import type { LinkState } from '../hosts/link-state.ts';
 import type { ProcessLoad } from './data/process-load.ts';
 import type { ViewState } from './deployment-view.ts';
+import { linkLine, rdmaDown } from './text/link-line.ts';
 
 /** A row of the process table: a process, or the head of a group of several with their sums. */
 export type ProcessRow =
   | { kind: 'process'; process: ProcessSnapshot; load: ProcessLoad | null }
   | { kind: 'group'; label: string; ready: number; count: number; restarts: number; load: ProcessLoad }
   /** Under the head of a host that has GPUs. */
-  | { kind: 'gpus'; host: string; gpus: GpuUse[] };
+  | { kind: 'gpus'; host: string; gpus: GpuUse[] }
+  /** Under the head of a host whose links are known. */
+  | { kind: 'links'; host: string; text: string; isDown: boolean };
 
 const NO_LOAD: ProcessLoad = { running: null, waiting: null, kvUsage: null, tokensPerSecond: null };
 
 /** The table's rows, by role or by host. A role of a single process has no head; every host has one. Pure. */
 export function processRows(view: ViewState, groupBy: 'role' | 'host'): ProcessRow[] {
-  return groupsOf(view, groupBy).flatMap(({ label, processes, gpus }) => {
+  return groupsOf(view, groupBy).flatMap(({ label, processes, gpus, links }) => {
     const rows: ProcessRow[] = processes.map((process) => ({
       kind: 'process',
       process,
@@ -23,7 +27,10 @@ export function processRows(view: ViewState, groupBy: 'role' | 'host'): ProcessR
     }));
     if (groupBy === 'role' && processes.length < 2) return rows;
     const use: ProcessRow[] = gpus.length > 0 ? [{ kind: 'gpus', host: label, gpus }] : [];
-    return [headOf(label, processes, view), ...use, ...rows];
+    const text = linkLine(links);
+    const own: ProcessRow[] =
+      text === null ? [] : [{ kind: 'links', host: label, text, isDown: rdmaDown(links).length > 0 }];
+    return [headOf(label, processes, view), ...use, ...own, ...rows];
   });
 }
 
@@ -35,7 +42,7 @@ export function processOrder(view: ViewState, groupBy: 'role' | 'host'): string[
 function groupsOf(
   view: ViewState,
   groupBy: 'role' | 'host',
-): { label: string; processes: ProcessSnapshot[]; gpus: GpuUse[] }[] {
+): { label: string; processes: ProcessSnapshot[]; gpus: GpuUse[]; links: LinkState[] }[] {
   const { processes, agents, hosts = [] } = view.snapshot;
   const groups =
     groupBy === 'role'
@@ -43,11 +50,13 @@ function groupsOf(
           label: role,
           processes: processes.filter((process) => process.role === role),
           gpus: [],
+          links: [],
         }))
       : agents.map(({ host, state }) => ({
           label: state === 'connected' ? host : `${host} (${state})`,
           processes: processes.filter((process) => process.host === host),
           gpus: hosts.find(({ name }) => name === host)?.gpus ?? [],
+          links: hosts.find(({ name }) => name === host)?.links ?? [],
         }));
   return groups.filter((group) => group.processes.length > 0);
 }

@@ -26,7 +26,16 @@ export const processTone = (state: ProcessState): Tone => PROCESS[state];
 export const deploymentTone = (state: DeploymentState): Tone => DEPLOYMENT[state];
 
 /** Events that somebody should look into. */
-const SERIOUS = new Set(['failed', 'agent-lost', 'in-doubt', 'lease-lost', 'liveness-lost', 'not-ready', 'exited']);
+const SERIOUS = new Set([
+  'failed',
+  'agent-lost',
+  'in-doubt',
+  'lease-lost',
+  'liveness-lost',
+  'not-ready',
+  'exited',
+  'crash',
+]);
 
 export function eventTone(type: string, message: string): Tone {
   if (SERIOUS.has(type) || /\bfailed\b/.test(message)) return 'bad';

@@ -34,8 +34,10 @@ export interface Dialog {
 }
 
 export interface Prompt {
-  kind: 'search' | 'filter';
+  kind: 'search' | 'filter' | 'scale';
   text: string;
+  /** Why what is typed cannot be done. */
+  problem?: string;
 }
 
 /** What a key asks of the world outside the screen. */
@@ -45,6 +47,9 @@ export type Effect =
   | { type: 'detach' }
   | { type: 'stop'; force: boolean }
   | { type: 'drain' | 'restart'; process: string }
+  /** As `dynamo scale` takes them: `prefill=3`. */
+  | { type: 'scale'; targets: string[] }
+  | { type: 'rolling' }
   | { type: 'adopt' };
 
 export const INITIAL_UI: UiState = {
@@ -69,6 +74,8 @@ export interface UiFacts {
   matchSeqs: readonly number[];
   eventSeqs: readonly number[];
   decisions: number;
+  /** What a scaling of the chosen process's group would be typed as, with its number now: `decode=2`. Null for no workers. */
+  scaleText: string | null;
   /** Rows of the list that is shown. */
   pageRows: number;
   /** A controller can be asked to drain and restart. */

@@ -141,6 +141,29 @@ describe.skipIf(!hasTmux)('attach and status --watch', () => {
     expect(pid(await box.ready())).not.toBe(pid(before));
   });
 
+  it('scales with a key, and shows a crash with its cause and its report', async () => {
+    await using box = new Sandbox();
+    await served(box);
+    using terminal = open(box, ['attach'], {}, { columns: 120, rows: 40 });
+    await terminal.shows(processLine('decode-1', 'ready'));
+    terminal.press('j', '+');
+    await terminal.shows(/workers: prefill=2_/);
+    terminal.press('BSpace', '1', 'Enter');
+    await terminal.shows(/Scale to prefill=1\?/);
+    terminal.press('y');
+    expect(await terminal.shows(/scaled: prefill 2 → 1/)).not.toMatch(processLine('prefill-1', 'ready'));
+    await terminal.shows(/Scaled: prefill 1 \(recipe 2\)/);
+
+    const { processes } = await box.ready();
+    process.kill(processes.find(({ name }) => name === 'decode-0')!.pid!, 'SIGKILL');
+    terminal.press('G', 'k', 'Enter');
+    await terminal.shows(
+      /── decode-0 [\s\S]*last exit .*killed by SIGKILL[\s\S]*cause [\s\S]*next step [\s\S]*report .*crash-reports/,
+    );
+    terminal.press('3');
+    await terminal.shows(/decode-0 .*killed it.*Report: /);
+  });
+
   it('reads logs: follows, filters, searches', async () => {
     await using box = new Sandbox();
     await served(box);

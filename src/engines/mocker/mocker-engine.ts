@@ -6,7 +6,7 @@ import { didYouMean } from '../../yaml/nearest.ts';
 import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
-import { VLLM_METRICS } from '../vllm/startup.ts';
+import { VLLM_METRICS, VLLM_PHASES } from '../vllm/startup.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
@@ -101,8 +101,8 @@ export const mockerEngine: Engine = {
       fix: 'Start again, or free the port.',
     },
   ],
-  phases: [],
-  // It speaks vLLM's names.
+  // It speaks vLLM's words and names.
+  phases: VLLM_PHASES,
   metrics: VLLM_METRICS,
   help: () => null,
 };

@@ -12,6 +12,8 @@ export interface FooterProps {
   width: number;
 }
 
+const PROMPTS = { search: '/', filter: '&', scale: 'workers: ' } as const;
+
 /** The last row: a question, what is typed, what became of the last wish, or the keys that matter here. */
 export function Footer({ view, ui, mode, width }: FooterProps) {
   const { dialog, prompt } = ui;
@@ -33,11 +35,16 @@ export function Footer({ view, ui, mode, width }: FooterProps) {
       <Line
         width={width}
         spans={[
-          { text: prompt.kind === 'search' ? '/' : '&', tone: 'accent' },
+          { text: PROMPTS[prompt.kind], tone: 'accent' },
           { text: prompt.text },
           { text: '_', tone: 'dim' },
+          ...(prompt.problem ? [{ text: `  ${prompt.problem}`, tone: 'bad' as const }] : []),
         ]}
-        right={[{ text: 'enter done, esc clears', tone: 'dim' }]}
+        right={
+          prompt.problem
+            ? []
+            : [{ text: prompt.kind === 'scale' ? 'enter scales, esc not' : 'enter done, esc clears', tone: 'dim' }]
+        }
       />
     );
   const help: Span[] = [
@@ -87,6 +94,7 @@ function paneHints({ snapshot }: ViewState, { overlay, pane, groupBy }: UiState)
   const acts: Hint[] = [
     ['r', 'restart'],
     ['d', 'drain'],
+    ['+', 'scale'],
   ];
   return [
     ['enter', 'details'],

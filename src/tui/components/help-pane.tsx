@@ -14,6 +14,8 @@ const KEYS: readonly [string, string][] = [
   ['&  w', 'in a log: only lines that hold a text; wrap long lines'],
   ['r', 'restart the chosen process, after draining it'],
   ['d', 'drain it: take it out of service'],
+  ['R', 'restart everything, one process after the other'],
+  ['+', 'scale: more or fewer workers of a role'],
   ['s', 'stop the deployment'],
   ['a', 'adopt it, when no controller runs'],
 ];

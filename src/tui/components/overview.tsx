@@ -2,6 +2,7 @@ import { Box } from 'ink';
 import type { ViewState } from '../deployment-view.ts';
 import { layOutOverview } from '../layout.ts';
 import { processRows } from '../process-rows.ts';
+import { startPhases } from '../text/start-phases.ts';
 import { ErrorReport } from './error-report.tsx';
 import { EventList } from './event-list.tsx';
 import { Trouble, troubleOf } from './process-details.tsx';
@@ -27,8 +28,9 @@ export function Overview(props: OverviewProps) {
 }
 
 function Starting({ view, chosen, width, rows }: OverviewProps) {
-  const needed =
-    view.snapshot.processes.length + 1 + (view.snapshot.pairs.length > 0 ? view.snapshot.pairs.length + 2 : 0);
+  const { processes, pairs } = view.snapshot;
+  const phases = processes.filter((process) => startPhases(process, 0) !== undefined).length;
+  const needed = processes.length + phases + 1 + (pairs.length > 0 ? pairs.length + 2 : 0);
   const startRows = Math.min(rows, needed);
   const eventRows = rows - startRows >= 4 ? rows - startRows : 0;
   return (

@@ -28,7 +28,7 @@ const count = (value: number | null | undefined) => (value == null ? NONE : { te
 const sum = (value: number | null) => (value === null ? '-' : formatCount(value));
 
 /** Columns of the table; `snapshotAgeMs` is what every time in a state has grown by since. */
-function columnsOf(snapshotAgeMs: number, hasGpus: boolean): Column[] {
+function columnsOf(snapshotAgeMs: number, hasGpus: boolean, hasHosts: boolean): Column[] {
   return [
     {
       title: 'STATE',
@@ -37,6 +37,16 @@ function columnsOf(snapshotAgeMs: number, hasGpus: boolean): Column[] {
       cell: ({ state }) => ({ text: state, tone: processTone(state) }),
       groupCell: ({ ready, count: all }) => `${ready}/${all}`,
     },
+    ...(hasHosts
+      ? [
+          {
+            title: 'HOST',
+            align: 'left' as const,
+            priority: 3,
+            cell: ({ host }: ProcessSnapshot) => ({ text: host }),
+          },
+        ]
+      : []),
     { title: 'PID', align: 'right', priority: 6, cell: ({ pid }) => (pid === null ? NONE : { text: String(pid) }) },
     {
       title: 'PORT',
@@ -131,6 +141,7 @@ export function ProcessTable({ view, groupBy, chosen, width, rows }: ProcessTabl
   const columns = columnsOf(
     view.snapshotAgeMs,
     processes.some((process) => process.gpus.length > 0),
+    groupBy === 'role' && new Set(processes.map(({ host }) => host)).size > 1,
   );
   const nameWidth = Math.min(
     24,
@@ -190,6 +201,15 @@ export function ProcessTable({ view, groupBy, chosen, width, rows }: ProcessTabl
               width={width}
               tone="dim"
               spans={[{ text: `  ${gpuLine(row.gpus, width - 2, glyphs)}` }]}
+            />
+          );
+        if (row.kind === 'links')
+          return (
+            <Line
+              key={`links ${row.host}`}
+              width={width}
+              tone={row.isDown ? 'warn' : 'dim'}
+              spans={[{ text: `  ${row.text}` }]}
             />
           );
         const isChosen = row.process.name === chosen;

@@ -5,6 +5,7 @@ import { processOrder } from '../process-rows.ts';
 import { windowStart } from '../scroll.ts';
 import { processTone } from '../state-tone.ts';
 import { formatAge } from '../text/format.ts';
+import { startPhases } from '../text/start-phases.ts';
 import { pad } from '../text/width.ts';
 import { useTheme } from '../theme.ts';
 import { Line } from './line.tsx';
@@ -23,11 +24,14 @@ export function StartUp({
   rows: number;
 }) {
   const { processes, pairs } = view.snapshot;
+  const phases = processes.filter((process) => startPhases(process, 0) !== undefined).length;
   const pairRows = pairs.length === 0 ? 0 : Math.min(pairs.length + 2, Math.max(3, Math.floor(rows / 2)));
-  const processRows = Math.min(processes.length + 1, Math.max(2, rows - pairRows));
+  const withPhases = processes.length + 1 + phases + pairRows <= rows;
+  const needed = processes.length + 1 + (withPhases ? phases : 0);
+  const processRows = Math.min(needed, Math.max(2, rows - pairRows));
   return (
     <Box flexDirection="column" height={rows}>
-      <Starting view={view} chosen={chosen} width={width} rows={processRows} />
+      <Starting view={view} chosen={chosen} width={width} rows={processRows} withPhases={withPhases} />
       {pairRows > 0 && processRows + pairRows <= rows ? <Proofs pairs={pairs} width={width} rows={pairRows} /> : null}
     </Box>
   );
@@ -38,11 +42,14 @@ function Starting({
   chosen,
   width,
   rows,
+  withPhases,
 }: {
   view: ViewState;
   chosen: string | null;
   width: number;
   rows: number;
+  /** A row below each process that says what its start has taken. */
+  withPhases: boolean;
 }) {
   const { glyphs } = useTheme();
   const byName = new Map(view.snapshot.processes.map((process) => [process.name, process]));
@@ -54,20 +61,27 @@ function Starting({
   return (
     <Box flexDirection="column" height={rows}>
       <Line width={width} spans={[{ text: `${ready} of ${processes.length} processes are ready` }]} />
-      {processes.slice(start, start + rows - 1).map((process) => (
-        <Line
-          key={process.name}
-          width={width}
-          spans={[
-            {
-              text: `${process.name === chosen ? glyphs.pointer : ' '} ${pad(process.name, nameWidth, 'left', glyphs.ellipsis)}  `,
-            },
-            { text: process.state.padEnd(8), tone: processTone(process.state) },
-            { text: ` ${age(process, view.snapshotAgeMs).padStart(6)}  `, tone: 'dim' },
-            { text: doing(process) },
-          ]}
-        />
-      ))}
+      {processes.slice(start, start + rows - 1).flatMap((process) => {
+        const phases = withPhases ? startPhases(process, view.snapshotAgeMs) : undefined;
+        const indent = ' '.repeat(nameWidth + 4);
+        return [
+          <Line
+            key={process.name}
+            width={width}
+            spans={[
+              {
+                text: `${process.name === chosen ? glyphs.pointer : ' '} ${pad(process.name, nameWidth, 'left', glyphs.ellipsis)}  `,
+              },
+              { text: process.state.padEnd(8), tone: processTone(process.state) },
+              { text: ` ${age(process, view.snapshotAgeMs).padStart(6)}  `, tone: 'dim' },
+              { text: doing(process) },
+            ]}
+          />,
+          ...(phases === undefined
+            ? []
+            : [<Line key={`${process.name} phases`} width={width} spans={[{ text: indent + phases, tone: 'dim' }]} />]),
+        ];
+      })}
     </Box>
   );
 }

@@ -107,9 +107,25 @@ export class LiveView implements DeploymentView {
   async act(action: 'drain' | 'restart', name: string): Promise<void> {
     this.#tell(action === 'drain' ? `draining ${name}…` : `restarting ${name}: it drains first…`);
     await this.#try(async () => {
-      if (!this.#client?.peer.open) throw new DynamoError('NO_DEPLOYMENT', 'no controller runs: adopt it first');
-      await this.#client.peer.request(action, { name });
+      await this.#controller().request(action, { name });
       return action === 'drain' ? `${name} is out of service` : `${name} was started anew and is ready`;
+    });
+  }
+
+  async scale(targets: readonly string[]): Promise<void> {
+    this.#tell(`scaling to ${targets.join(' ')}…`);
+    await this.#try(async () => {
+      const { steps } = await this.#controller().request('scale', { targets: [...targets] });
+      if (steps.length === 0) return 'nothing to change: it has that many workers';
+      return `scaled: ${steps.map(({ group, from, to }) => `${group} ${from} → ${to}`).join(', ')}`;
+    });
+  }
+
+  async restartAll(): Promise<void> {
+    this.#tell('restarting one process after the other…');
+    await this.#try(async () => {
+      const { restarted } = await this.#controller().request('rolling', { targets: [] });
+      return `${restarted.length} processes were started anew and are ready`;
     });
   }
 
@@ -139,6 +155,11 @@ export class LiveView implements DeploymentView {
     clearTimeout(this.#repaint);
     this.#client?.peer.close();
     this.#listeners.clear();
+  }
+
+  #controller(): ControllerClient['peer'] {
+    if (!this.#client?.peer.open) throw new DynamoError('NO_DEPLOYMENT', 'no controller runs: adopt it first');
+    return this.#client.peer;
   }
 
   async #followController(): Promise<void> {

@@ -10,6 +10,7 @@ const facts: UiFacts = {
   matchSeqs: [10, 50, 90],
   eventSeqs: Array.from({ length: 40 }, (_, index) => index + 1),
   decisions: 5,
+  scaleText: 'prefill=2',
   pageRows: 10,
   canAct: true,
   unattended: false,
@@ -98,7 +99,33 @@ describe('acting', () => {
     expect(press('r j 2 s y').effects).toEqual([{ type: 'restart', process: 'frontend' }]);
   });
 
+  it('scales: the role of the chosen process and its number, edited, asked, done', () => {
+    expect(press('+').state.prompt).toEqual({ kind: 'scale', text: 'prefill=2' });
+    expect(press('+ ⌫ 3').state.prompt?.text).toBe('prefill=3');
+    const asked = press('+ ⌫ 3 ⏎');
+    expect(asked.effects).toEqual([]);
+    expect(asked.state).toMatchObject({ prompt: null, dialog: { question: expect.stringContaining('prefill=3') } });
+    expect(press('+ ⌫ 3 ⏎ y').effects).toEqual([{ type: 'scale', targets: ['prefill=3'] }]);
+    expect(press('+ ⌫ 3 ␣ d e c o d e = + 1 ⏎ y').effects).toEqual([
+      { type: 'scale', targets: ['prefill=3', 'decode=+1'] },
+    ]);
+    expect(press('+ ⎋')).toMatchObject({ state: { prompt: null }, effects: [] });
+  });
+
+  it('says what is wrong with a scaling before anything is asked, and lets it be mended', () => {
+    const { state } = press('+ ⌫ x ⏎');
+    expect(state).toMatchObject({ dialog: null, prompt: { text: 'prefill=x', problem: expect.any(String) } });
+    expect(press('⌫ 1', {}, state).state.prompt).toEqual({ kind: 'scale', text: 'prefill=1' });
+  });
+
+  it('restarts everything after a yes', () => {
+    expect(press('R').state.dialog?.question).toContain('one process after the other');
+    expect(press('R y').effects).toEqual([{ type: 'rolling' }]);
+  });
+
   it('asks no controller that is not there', () => {
+    expect(press('+ R', { canAct: false })).toMatchObject({ state: { dialog: null, prompt: null }, effects: [] });
+    expect(press('+', { scaleText: null }).state.prompt).toBeNull();
     expect(press('r d', { canAct: false })).toMatchObject({ state: { dialog: null }, effects: [] });
   });
 
@@ -169,7 +196,7 @@ describe('logs', () => {
 
 describe('any keys at all', () => {
   const keys = fc.array(
-    fc.oneof(fc.constantFrom(...Object.keys(NAMES)), fc.constantFrom(...'qjkgGfolrdsayn/&w?12345[]'.split(''))),
+    fc.oneof(fc.constantFrom(...Object.keys(NAMES)), fc.constantFrom(...'qjkgGfolrdsayn/&w?12345[]+R'.split(''))),
     { minLength: 1, maxLength: 40 },
   );
 

@@ -1,7 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { drawScreen } from '../../helpers/draw-screen.tsx';
-import { hundredProcesses, recordedSnapshot, viewOf } from '../../helpers/recorded-view.ts';
+import { hundredProcesses, recordedSnapshot, severalHosts, viewOf } from '../../helpers/recorded-view.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 vi.hoisted(() => {
   process.env['FORCE_COLOR'] = '1';
@@ -10,10 +12,11 @@ vi.hoisted(() => {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for
 const COLOR = /\u001b\[[349][0-7]m/;
 const views = [
-  ...(['starting', 'proving', 'ready', 'degraded', 'failed', 'unattended'] as const).map((name) =>
+  ...(['starting', 'loading', 'proving', 'ready', 'degraded', 'crashed', 'failed', 'unattended'] as const).map((name) =>
     viewOf(recordedSnapshot(name)),
   ),
   viewOf(hundredProcesses()),
+  viewOf(severalHosts()),
 ];
 
 describe('colour', () => {
@@ -28,7 +31,7 @@ describe('colour', () => {
   });
 
   it('leaves weight and the marked row without colour', () => {
-    const plain = drawScreen(views[2]!, { theme: { color: false } });
+    const plain = drawScreen(views[3]!, { theme: { color: false } });
     expect(plain).toContain('\u001b[7m'); // inverse
     expect(plain).toContain('\u001b[1m'); // bold
   });

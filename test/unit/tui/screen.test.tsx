@@ -6,7 +6,10 @@ import { ASCII } from '../../../src/tui/text/glyphs.ts';
 import { displayWidth } from '../../../src/tui/text/width.ts';
 import type { UiState } from '../../../src/tui/ui-state.ts';
 import { drawScreen } from '../../helpers/draw-screen.tsx';
-import { hundredProcesses, recordedSnapshot, viewOf } from '../../helpers/recorded-view.ts';
+import { hundredProcesses, recordedSnapshot, severalHosts, viewOf } from '../../helpers/recorded-view.ts';
+
+// Hundreds of screens, on a machine that may have better things to do.
+vi.setConfig({ testTimeout: 120_000 });
 
 vi.hoisted(() => {
   process.env['FORCE_COLOR'] = '0';
@@ -16,13 +19,23 @@ const golden = (name: string) => path.resolve(import.meta.dirname, `../../fixtur
 
 const scenes: Record<string, ViewState> = {
   starting: viewOf(recordedSnapshot('starting')),
+  loading: viewOf(recordedSnapshot('loading')),
   proving: viewOf(recordedSnapshot('proving')),
   ready: viewOf(recordedSnapshot('ready')),
   degraded: viewOf(recordedSnapshot('degraded')),
+  crashed: viewOf(recordedSnapshot('crashed')),
   failed: viewOf(recordedSnapshot('failed')),
   unattended: viewOf(recordedSnapshot('unattended')),
   'hundred-processes': viewOf(hundredProcesses()),
+  'several-hosts': viewOf(severalHosts()),
 };
+
+const ASCII_CASES: Partial<UiState>[] = [
+  ...(['processes', 'traffic', 'events', 'routing'] as const).map((pane) => ({ pane })),
+  { groupBy: 'host' },
+  { overlay: 'details', selected: 'decode-0' },
+  { overlay: 'help' },
+];
 
 /** Every screen fills its cells and no more. */
 function expectToFit(text: string, columns: number, rows: number): void {
@@ -54,10 +67,21 @@ describe('the screen', () => {
             expectToFit(drawScreen(view, { columns, rows, ui: { pane } }), columns, rows);
   });
 
+  it('uses a tall screen for several hosts, and for a crash', async () => {
+    for (const [name, ui] of [
+      ['several-hosts', { groupBy: 'host' }],
+      ['crashed', { overlay: 'details', selected: 'decode-0' }],
+    ] as const) {
+      const text = drawScreen(scenes[name]!, { columns: 120, rows: 50, ui });
+      expectToFit(text, 120, 50);
+      await expect(`${text}\n`).toMatchFileSnapshot(golden(`${name}-120x50`));
+    }
+  });
+
   it('needs nothing but ASCII where the locale has no more', () => {
     for (const view of Object.values(scenes))
-      for (const pane of ['processes', 'traffic', 'events', 'routing'] as const) {
-        const text = drawScreen(view, { ui: { pane }, theme: { glyphs: ASCII } });
+      for (const ui of ASCII_CASES) {
+        const text = drawScreen(view, { ui, theme: { glyphs: ASCII } });
         expect([...text].filter((char) => char > '~')).toEqual([]);
       }
   });
@@ -106,6 +130,7 @@ const panes: [string, Partial<UiState>, Partial<ViewState>][] = [
     { dialog: { question: 'Restart decode-1? It drains first, then starts anew.', effect: { type: 'adopt' } } },
     {},
   ],
+  ['scaling', { prompt: { kind: 'scale', text: 'decode=x', problem: '"decode=x" says of no group' } }, {}],
   ['typing', { pane: 'logs', prompt: { kind: 'filter', text: 'error' } }, {}],
 ];
 
@@ -130,6 +155,27 @@ describe('panes and covers', () => {
     await expect(`${text}\n`).toMatchFileSnapshot(golden('pane-by-host-gpus'));
     for (const columns of [20, 40, 120])
       expectToFit(drawScreen(viewOf(withGpus()), { columns, ui: { groupBy: 'host' } }), columns, 24);
+  });
+
+  it('a crash: cause, next step, report and last lines, also on a small screen', async () => {
+    const view = viewOf(recordedSnapshot('crashed'));
+    const { lastExit } = view.snapshot.processes.find(({ name }) => name === 'decode-0')!;
+    for (const columns of [60, 80]) {
+      const text = drawScreen(view, { columns, ui: { overlay: 'details', selected: 'decode-0' } });
+      expectToFit(text, columns, 24);
+      const flat = text.replaceAll(/\s+/g, '');
+      for (const said of [lastExit!.cause!, lastExit!.fix!, lastExit!.report!])
+        expect(flat).toContain(said.replaceAll(/\s+/g, ''));
+      await expect(`${text}\n`).toMatchFileSnapshot(golden(`pane-crash-${columns}`));
+    }
+  });
+
+  it('hosts with their agents, GPUs and links', async () => {
+    const text = drawScreen(viewOf(severalHosts()), { columns: 120, rows: 30, ui: { groupBy: 'host' } });
+    expectToFit(text, 120, 30);
+    expect(text).toMatch(/node-c \(lost\)/);
+    expect(text).toMatch(/mlx5_3 down/);
+    await expect(`${text}\n`).toMatchFileSnapshot(golden('pane-several-hosts'));
   });
 
   it.each(panes)('%s', async (name, ui, change) => {
