@@ -1,5 +1,4 @@
 import type net from 'node:net';
-import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir, processLog } from '../deployment/state-dir.ts';
@@ -21,6 +20,7 @@ import { AgentStore } from './agent-store.ts';
 import { decidePendingChange, handleChanges } from './change-handlers.ts';
 import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
+import { HighestEpoch } from './highest-epoch.ts';
 import { HostWatch } from './host-watch.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { rememberSecrets } from './sent-secrets.ts';
@@ -77,7 +77,7 @@ class Agent {
   readonly #hostWatch = new HostWatch(() => this.#announce());
   readonly #peers = new Set<ControllerPeer>();
   #controller: ControllerPeer | undefined;
-  #epoch: number;
+  readonly #epoch: HighestEpoch;
   #inDoubt = false;
   #gang!: Gang;
   readonly #store: AgentStore;
@@ -87,11 +87,11 @@ class Agent {
     this.#paths = paths;
     this.#journal = new AgentJournal(paths.journal);
     this.#store = new AgentStore(options.deployment, deploymentPaths(options.dir).discovery);
-    this.#epoch = Number(readJsonFile(paths.epoch) ?? 0);
     this.#events = new EventLog(deploymentPaths(options.dir).events, `agent ${options.host}`, (event) => {
       options.log.info({ process: event.process ?? undefined, type: event.type }, event.message);
       for (const peer of this.#peers) peer.notify('event', event);
     });
+    this.#epoch = new HighestEpoch(paths.epoch, this.#events);
   }
 
   async run(): Promise<void> {
@@ -218,10 +218,10 @@ class Agent {
       const source = `agent ${this.#options.host}`;
       return own.filter((event) => event.source === source && (from === null || event.at >= from)).slice(-EVENTS_TOLD);
     });
-    peer.handle('attach', ({ protocol, deployment, epoch, secrets }) =>
+    peer.handle('attach', ({ protocol, deployment, epoch, owner, secrets }) =>
       this.#step('attach', () => {
         checkProtocol(protocol);
-        this.#attach(peer, deployment, epoch);
+        this.#attach(peer, deployment, epoch, owner);
         rememberSecrets(secrets);
         return this.#status();
       }),
@@ -291,28 +291,15 @@ class Agent {
   }
 
   /** Two launchers, or one that was suspended, cannot fight: the highest epoch wins and is remembered on disk. */
-  #attach(peer: ControllerPeer, deployment: string, epoch: number): void {
+  #attach(peer: ControllerPeer, deployment: string, epoch: number, owner: string | undefined): void {
     if (deployment !== this.#options.deployment)
       throw new DynamoError('NO_DEPLOYMENT', `this agent serves ${this.#options.deployment}, not ${deployment}`);
-    if (epoch < this.#epoch) {
-      throw new DynamoError('SUPERSEDED', `epoch ${epoch} is over: this agent has seen ${this.#epoch}`);
-    }
-    if (epoch > this.#epoch) this.#rememberEpoch(epoch);
-    this.#epoch = epoch;
+    this.#epoch.admit(epoch, owner, this.#gang.idle ? null : `${this.#options.host} runs a deployment ${deployment}`);
+    this.#epoch.take(epoch, owner);
     if (this.#controller && this.#controller !== peer) this.#controller.close();
     this.#controller = peer;
     this.#lease.renew();
     this.#inDoubt = false;
-  }
-
-  /** On a full disk it is remembered until this agent ends: a deployment must be stoppable without a free byte. */
-  #rememberEpoch(epoch: number): void {
-    try {
-      writeFileAtomic(this.#paths.epoch, JSON.stringify(epoch));
-    } catch (error) {
-      if (!(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
-      this.#events.write('epoch', error.message);
-    }
   }
 
   /** Serving needs no store, so its absence shows only where it is told. */

@@ -23,6 +23,8 @@ export interface AgentLinkOptions {
   host: string;
   openHost: OpenHost;
   epoch: number;
+  /** See `ownerOf`. */
+  owner: string;
   onStatus(status: AgentStatus): void;
   /** `elsewhere`: it was not written to the event log of this machine. */
   onEvent(event: EventRecord, elsewhere: boolean): void;
@@ -80,9 +82,9 @@ export class AgentLink {
 
   /** Becomes its controller. Throws `SUPERSEDED` when a newer one has been there. */
   async attach(): Promise<AgentStatus> {
-    const { deployment, epoch } = this.#options;
+    const { deployment, epoch, owner } = this.#options;
     const secrets = this.#at?.secrets() ?? {};
-    const params = { protocol: PROTOCOL_VERSION, deployment, epoch, secrets };
+    const params = { protocol: PROTOCOL_VERSION, deployment, epoch, owner, secrets };
     this.#status = await this.request('attach', params, ATTACH_TIMEOUT_MS);
     this.#options.onStatus(this.#status);
     void this.#catchUp();

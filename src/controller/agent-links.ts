@@ -20,6 +20,7 @@ export interface AgentLinksOptions {
   deployment: string;
   openHost: OpenHost;
   epoch: number;
+  owner: string;
   events: EventLog;
   /** Ends with the controller. */
   signal: AbortSignal;
@@ -53,11 +54,11 @@ export class AgentLinks {
   /** One line a host; nothing is connected yet. */
   make(hosts: readonly string[]): void {
     this.close();
-    const { deployment, openHost, epoch, onChange, onEvent, eventsFrom } = this.#options;
+    const { deployment, openHost, epoch, owner, onChange, onEvent, eventsFrom } = this.#options;
     this.#links = hosts.map(
       (host) =>
         new AgentLink({
-          ...{ deployment, host, openHost, epoch, onEvent },
+          ...{ deployment, host, openHost, epoch, owner, onEvent },
           eventsFrom: () => eventsFrom(host),
           onStatus: (status) => {
             this.#heard.set(host, { status, at: performance.now() });

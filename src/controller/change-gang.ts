@@ -2,13 +2,13 @@ import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { DeploymentRecord, PendingChange } from '../deployment/record.ts';
-import type { Discovery } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { ChangeStep } from '../supervise/change-steps.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { AgentLinks } from './agent-links.ts';
+import type { CommitStore } from './commit-store.ts';
 
 /** An agent may die this often during one change before the change is given up. */
 const AGENT_LOSSES = 3;
@@ -20,7 +20,7 @@ export interface ChangeGangOptions {
   change: PendingChange;
   epoch: number;
   links: AgentLinks;
-  discovery: Discovery;
+  discovery: CommitStore;
   signal: AbortSignal;
   onEvent(type: string, message: string): void;
 }

@@ -1,6 +1,5 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { DeploymentRecord, PendingChange, ScaledNote } from '../deployment/record.ts';
-import type { Discovery } from '../discovery/discovery.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { type PlannedChange, planScaling } from '../plan/plan-change.ts';
@@ -11,6 +10,7 @@ import type { EventLog } from '../supervise/event-log.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLinks } from './agent-links.ts';
 import { type ChangeGangOptions, extendGang, retireProcesses, settleChange, undoChange } from './change-gang.ts';
+import type { CommitStore } from './commit-store.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 
 /** Ports chosen by dynamo that were taken between plan and start: plan anew this often. */
@@ -22,7 +22,7 @@ export interface ChangesContext {
   links: AgentLinks;
   events: EventLog;
   epoch: number;
-  discovery(): Promise<Discovery>;
+  discovery(): Promise<CommitStore>;
   /** Aborts with a stop, and with the controller. */
   signal: AbortSignal;
 }

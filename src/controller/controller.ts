@@ -6,12 +6,11 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';
 import { writeControllerIdentity } from '../deployment/controller-identity.ts';
+import { ownerOf } from '../deployment/owner.ts';
 import type { DeploymentRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
-import { createDiscovery } from '../discovery/create-discovery.ts';
-import type { Discovery } from '../discovery/discovery.ts';
-import { discoveryBackend } from '../plan/plan-discovery.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
@@ -22,9 +21,11 @@ import { type OpenHost, openHosts } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
+import type { CommitStore } from './commit-store.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
 import { GroupWatch } from './group-watch.ts';
 import { Hooks } from './hooks/hooks.ts';
+import { openCommitStore } from './open-commit-store.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
@@ -85,7 +86,8 @@ class Controller {
   /** Only while it attends: a start is all or nothing by other means. */
   #groups: GroupWatch | undefined;
   #epoch = 0;
-  #discovery: Discovery | undefined;
+  #mayBeCommitted = false;
+  #discovery: CommitStore | undefined;
   #stopping: Promise<number[]> | undefined;
 
   constructor(options: ControllerOptions, paths: DeploymentPaths, lock: FileLock) {
@@ -121,6 +123,7 @@ class Controller {
         deployment: this.#options.deployment,
         openHost: this.#openHosts(),
         epoch: this.#epoch,
+        owner: ownerOf(this.#options.dir),
         events: this.#events,
         signal: this.#ended.signal,
         onChange: () => {
@@ -174,10 +177,14 @@ class Controller {
     const onEvent = (type: string, message: string) => this.#events.write(type, message);
     return openHosts(
       { deployment, dir, nodeArchive: request?.nodeArchive, onEvent },
-      // Whoever starts it anew may have a better address than it was started with.
-      (host) => [...(request?.hosts ?? []), ...(this.#record.known?.hosts ?? [])].find(({ name }) => name === host),
+      (host) => this.#hosts().find(({ name }) => name === host),
       (host) => secretsToSend(this.#record.current.plan, host),
     );
+  }
+
+  /** Whoever starts it anew may have a better address than it was started with. */
+  #hosts(): HostEntry[] {
+    return [...(this.#options.request?.hosts ?? []), ...(this.#record.known?.hosts ?? [])];
   }
 
   /** Whoever comes to stop something must be able to on a full disk: the epoch then lives in memory, here and in the agents. */
@@ -214,7 +221,6 @@ class Controller {
     try {
       const isOwnStore = plan.discovery.backend === 'etcd' && plan.discovery.managed !== undefined;
       const discovery = await this.#openDiscovery(this.#record.current, isOwnStore);
-      if (!isOwnStore) await discovery.clear();
       this.#links.make(plan.hosts);
       await startGang({
         plan,
@@ -224,8 +230,12 @@ class Controller {
         links: this.#links.all,
         discovery,
         discoveryRoot: this.#paths.discovery,
+        onAttached: () => (isOwnStore ? Promise.resolve() : discovery.clear()),
         signal: AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]),
         onEvent: (type, message) => this.#events.write(type, message),
+        onCommitting: () => {
+          this.#mayBeCommitted = true;
+        },
         onCommitted: () => this.#record.setPhase('committed'),
       });
       this.#events.write('ready', `generation ${generation} is committed`);
@@ -284,7 +294,8 @@ class Controller {
     const isUndone = await this.#links.undo();
     // An agent that was not told may have to read that there is no commit record.
     if (isUndone && this.#discovery) await this.#clearStore();
-    this.#record.setPhase('failed', failure);
+    // A host that could not be told may find the record and keep what it runs: whoever comes next has to look.
+    this.#record.setPhase(!isUndone && this.#mayBeCommitted ? 'stopping' : 'failed', failure);
     this.#hooks.startFailed(failure.message);
     this.#clients.flush();
     this.#ended.abort();
@@ -350,12 +361,9 @@ class Controller {
     await this.#stop(false);
   }
 
-  async #openDiscovery({ plan }: DeploymentRecord, mayBeAway: boolean): Promise<Discovery> {
-    this.#discovery ??= await createDiscovery(discoveryBackend(plan.discovery, this.#paths.discovery), {
-      deployment: this.#options.deployment,
-      ttlMs: plan.discovery.ttlMs,
-      mayBeAway,
-    });
+  async #openDiscovery({ plan }: DeploymentRecord, mayBeAway: boolean): Promise<CommitStore> {
+    const places = { hosts: this.#hosts(), openHost: this.#openHosts(), root: this.#paths.discovery };
+    this.#discovery ??= await openCommitStore(plan, { ...places, mayBeAway });
     return this.#discovery;
   }
 

@@ -1,10 +1,10 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { DeploymentRecord, NewDeploymentRecord } from '../deployment/record.ts';
-import type { Discovery } from '../discovery/discovery.ts';
 import { planDifference } from '../plan/plan-difference.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import type { GangPhase, StartRequest } from '../supervise/protocol.ts';
 import type { AgentLinks } from './agent-links.ts';
+import type { CommitStore } from './commit-store.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 
 const NOTHING_PUBLISHED: ReadonlySet<GangPhase> = new Set(['idle', 'reserved', 'prepared', 'starting', 'proved']);
@@ -17,7 +17,7 @@ export interface EarlierStart {
   events: EventLog;
   links: AgentLinks;
   /** Opens also while the store is away. */
-  openDiscovery(record: DeploymentRecord): Promise<Discovery>;
+  openDiscovery(record: DeploymentRecord): Promise<CommitStore>;
 }
 
 /** Undefined record or one that never reached its commit: a new generation. Else the running one is adopted. */

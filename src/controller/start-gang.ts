@@ -1,10 +1,10 @@
 import { DynamoError } from '../base/errors.ts';
-import type { Discovery } from '../discovery/discovery.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
+import type { CommitStore } from './commit-store.ts';
 import { proveSharedFolder } from './prove-shared-folder.ts';
 
 /** An agent may die this often during one start before the start is given up. */
@@ -16,11 +16,15 @@ export interface StartGangOptions {
   generation: number;
   epoch: number;
   links: readonly AgentLink[];
-  discovery: Discovery;
+  discovery: CommitStore;
   /** Folder of the file backend on this machine. */
   discoveryRoot: string;
+  /** Every host is ours alone: what an earlier start left in the store may go. Called once. */
+  onAttached(): Promise<void>;
   signal: AbortSignal;
   onEvent(type: string, message: string): void;
+  /** From here on the commit record may stand, whatever else is known. */
+  onCommitting(): void;
   /** The commit point has been passed. */
   onCommitted(): void;
 }
@@ -31,12 +35,15 @@ export interface StartGangOptions {
  * the caller undoes the start.
  */
 export async function startGang(options: StartGangOptions): Promise<void> {
+  let isStoreClear = false;
   for (let losses = 0; ; losses += 1) {
     const renewing = new AbortController();
     try {
       await step('agents', () => all(options.links, (link) => link.ensure(options.signal)));
       await step('attach', () => all(options.links, (link) => link.attach()));
       for (const link of options.links) void link.renewEvery(options.plan.startLeaseMs / 4, renewing.signal);
+      if (!isStoreClear) await options.onAttached();
+      isStoreClear = true;
       await runSteps(options);
       return;
     } catch (error) {
@@ -81,6 +88,7 @@ async function runSteps(options: StartGangOptions): Promise<void> {
   });
   await step('publish', () => all(links, (link) => link.request('publish', {})));
   signal.throwIfAborted();
+  options.onCommitting();
   await step('commit', () => commit(options));
   options.onCommitted();
   await step('settle', () => all(links, (link) => link.request('settle', { generation })));

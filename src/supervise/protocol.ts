@@ -29,9 +29,12 @@ export type GangPhase =
 
 /** Requests an agent answers. Everything but `observe` needs a prior `attach` on the same connection. */
 export type AgentMethods = {
-  /** Become the controller of this agent. Lower epochs than any seen are refused with `SUPERSEDED`. */
+  /**
+   * Become the controller of this agent. Lower epochs than any seen of that owner are refused with `SUPERSEDED`; another owner
+   * (`ownerOf`; absent from a controller of an earlier release) with `DEPLOYMENT_BUSY` while anything runs.
+   */
   attach: {
-    params: { protocol: number; deployment: string; epoch: number; secrets?: SentSecrets };
+    params: { protocol: number; deployment: string; epoch: number; owner?: string; secrets?: SentSecrets };
     result: AgentStatus;
   };
   /** Read-only view for clients while no controller runs. */

@@ -1,6 +1,6 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deploymentPaths } from '../../../src/deployment/state-dir.ts';
+import { agentPaths, deploymentPaths } from '../../../src/deployment/state-dir.ts';
 import { readStat } from '../../../src/supervise/identity.ts';
 import { PROTOCOL_VERSION } from '../../../src/supervise/protocol.ts';
 import { fixtureBin } from '../../helpers/fixture-bin.ts';
@@ -68,6 +68,45 @@ describe('epochs', () => {
     await waitFor('the old controller to end', () => readStat(pid) === undefined || readStat(pid)?.state === 'Z');
     expect(demo.supervised()).toContain(before);
     expect(await peer.request('stop', { force: true })).toEqual({ leftPids: [] });
+    peer.close();
+    await demo.empty();
+  });
+});
+
+describe('another launcher with a deployment of the same name', () => {
+  const attachAs = (owner: string, epoch: number) => ({
+    ...{ protocol: PROTOCOL_VERSION, deployment: 'trivial' },
+    ...{ owner, epoch },
+  });
+
+  it('is refused while anything runs, whatever its epoch, and harms nothing', async () => {
+    await demo.start([trivialProcess('worker-0')]);
+    const before = await demo.ready();
+    const peer = await demo.agentPeer();
+    await expect(peer.request('attach', attachAs('ada@elsewhere 1', 99))).rejects.toMatchObject({
+      code: 'DEPLOYMENT_BUSY',
+      message: expect.stringMatching(/^local runs a deployment trivial that \S+@\S+ started$/),
+    });
+    for (const method of ['stop', 'undo'] as const)
+      await expect(peer.request(method, { force: true })).rejects.toMatchObject({ code: 'SUPERSEDED' });
+    peer.close();
+    expect((await demo.ready()).processes[0]?.pid).toBe(before.processes[0]?.pid);
+    await demo.stop();
+  });
+
+  it('may use the host once nothing runs there, though it has counted fewer epochs', async () => {
+    const { pid } = await demo.start([trivialProcess('worker-0')]);
+    await demo.ready();
+    const peer = await demo.agentPeer();
+    const { epoch, owner } = JSON.parse(readFileSync(agentPaths(demo.dir, 'local').epoch, 'utf8')) as {
+      epoch: number;
+      owner: string;
+    };
+    await peer.request('attach', attachAs(owner, epoch + 5));
+    await waitFor('the old controller to end', () => ['Z', undefined].includes(readStat(pid)?.state));
+    expect(await peer.request('stop', { force: true })).toEqual({ leftPids: [] });
+    await expect(peer.request('attach', attachAs(owner, 1))).rejects.toMatchObject({ code: 'SUPERSEDED' });
+    expect(await peer.request('attach', attachAs('ada@elsewhere 1', 1))).toMatchObject({ phase: 'idle' });
     peer.close();
     await demo.empty();
   });
