@@ -29,7 +29,9 @@ describe('every recipe that comes with dynamo', () => {
     expect(recipe.description).toBeTruthy();
     const plan = await planBuiltIn(name);
     // What a recipe warns of stands in its recorded plan. Over several hosts neither the frontend nor etcd can stay on the loopback.
-    const unusual = plan.warnings.filter((text) => plan.hosts.length === 1 || !/without access control|etcd/.test(text));
+    const unusual = plan.warnings.filter(
+      (text) => plan.hosts.length === 1 || !/without access control|etcd/.test(text),
+    );
     expect(unusual.length > 0).toBe(name === 'gpt-oss-120b-1p1d');
     await expect(renderPlan(plan)).toMatchFileSnapshot(golden(`plan-${name}.txt`));
   });
