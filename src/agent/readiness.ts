@@ -1,7 +1,7 @@
 import { sleep } from '../base/abort.ts';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
-import { diagnoseHang } from '../engines/engine.ts';
+import { diagnose, diagnoseHang } from '../engines/engine.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import { PHASE_WORDS, type StartPhase } from '../engines/start-phase.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
@@ -15,6 +15,8 @@ const CHECK_TIMEOUT_MS = 5_000;
 const GENERATE_TIMEOUT_MS = 60_000;
 /** Far enough back to find what phase a start is in. */
 const PROGRESS_LINES = 40;
+/** Far enough back to find an error that others follow. */
+const HISTORY_LINES = 200;
 
 export interface ReadinessOptions {
   /** Newest lines of the process's output: what it is doing. */
@@ -47,16 +49,19 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       if (!late || detail === '') detail = result.detail;
       const lines = options.lastLines(PROGRESS_LINES);
       refuseHang(spec, lines);
-      const { phase, line } = progress.read(lines);
+      const { phase, line } = progress.read(lines, performance.now());
       if (phase) options.onPhase?.(phase);
       const words = phase && PHASE_WORDS[phase];
       if (late) {
+        // It may have failed long ago and not ended of it.
+        const known = isEngineName(spec.engine)
+          ? diagnose(findEngine(spec.engine), options.lastLines(HISTORY_LINES))
+          : undefined;
+        const told = progress.describe(performance.now());
         throw new DynamoError(
           'NOT_READY',
-          `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${detail})`,
-          {
-            hint: line ? `${words ? `It was ${words}. ` : ''}Its last line was: ${line}` : 'It printed nothing.',
-          },
+          `${spec.name} was not ready within ${formatDuration(spec.startTimeoutMs)}: waited for ${describeCheck(check)} (${detail})${known ? `; its output tells: ${known.cause}` : ''}`,
+          { hint: known ? `${known.fix} ${told}` : told },
         );
       }
       const text = [describeCheck(check), ...(words ? [words] : []), ...(line ? [`it says: ${line}`] : [])].join('; ');
