@@ -7,7 +7,6 @@ import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';
 import { writeControllerIdentity } from '../deployment/controller-identity.ts';
 import { ownerOf } from '../deployment/owner.ts';
-import type { DeploymentRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
@@ -21,15 +20,15 @@ import { type OpenHost, openHosts } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
-import type { CommitStore } from './commit-store.ts';
+import { DeploymentStore } from './deployment-store.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
 import { GroupWatch } from './group-watch.ts';
 import { Hooks } from './hooks/hooks.ts';
-import { openCommitStore } from './open-commit-store.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
 import { secretsToSend } from './secrets-to-send.ts';
+import { RollingChange } from './rolling-change.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
@@ -77,17 +76,18 @@ class Controller {
   readonly #clients: ClientServer;
   readonly #record: RecordKeeper;
   readonly #hooks: Hooks;
+  readonly #store: DeploymentStore;
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
   #links!: AgentLinks;
   #changes!: Changes;
+  #rolling!: RollingChange;
   #actions!: ProcessActions;
   /** Only while it attends: a start is all or nothing by other means. */
   #groups: GroupWatch | undefined;
   #epoch = 0;
   #mayBeCommitted = false;
-  #discovery: CommitStore | undefined;
   #stopping: Promise<number[]> | undefined;
 
   constructor(options: ControllerOptions, paths: DeploymentPaths, lock: FileLock) {
@@ -100,6 +100,10 @@ class Controller {
       ...{ paths, events: this.#events, env: process.env },
       record: () => this.#record.current,
     });
+    this.#store = new DeploymentStore({
+      ...{ root: paths.discovery, events: this.#events, openHost: this.#openHosts() },
+      hosts: () => this.#hosts(),
+    });
     this.#clients = new ClientServer({
       recipeHash: () => this.#record.known?.recipeHash ?? '',
       snapshot: () => this.#snapshot(),
@@ -107,6 +111,7 @@ class Controller {
       act: (action, name) => this.#actions.act(action, name),
       rolling: (targets) => this.#changes.alone('rolling restart', () => this.#actions.rolling(targets)),
       scale: (targets) => this.#changes.scale(targets),
+      roll: (wanted, replace) => this.#rolling.begin(wanted, replace),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
   }
@@ -141,16 +146,18 @@ class Controller {
       this.#actions = new ProcessActions({ ...parts, signal });
       this.#changes = new Changes({
         ...{ ...parts, epoch: this.#epoch, signal },
-        discovery: () => this.#openDiscovery(this.#record.current, true),
+        discovery: () => this.#store.open(this.#record.current, true),
       });
       const { request } = this.#options;
       const fresh = await isFreshStart({
         ...{ record: this.#record, request, epoch: this.#epoch, events: this.#events },
         links: this.#links,
-        openDiscovery: (record) => this.#openDiscovery(record, true),
+        openDiscovery: (record) => this.#store.open(record, true),
       });
-      if (fresh) await this.#takeBackEarlierStart();
-      else refuseOtherRecipe(this.#record.current, request);
+      if (fresh) {
+        await takeBackEarlierStart(this.#record, this.#links, this.#events);
+        await this.#store[Symbol.asyncDispose]();
+      } else refuseOtherRecipe(this.#record.current, request);
       if (fresh) this.#writeStartRecord();
       server = await listenSocket(socketPath(this.#options.dir, 'controller'), (socket) =>
         this.#clients.accept(socket),
@@ -165,7 +172,7 @@ class Controller {
       server?.close();
       this.#clients.close();
       this.#links?.close();
-      await this.#discovery?.[Symbol.asyncDispose]();
+      await this.#store[Symbol.asyncDispose]();
       this.#lock.release();
       // Whoever comes next need not wait for them.
       await this.#hooks.settled();
@@ -220,7 +227,7 @@ class Controller {
     const { plan, planHash, generation } = this.#record.current;
     try {
       const isOwnStore = plan.discovery.backend === 'etcd' && plan.discovery.managed !== undefined;
-      const discovery = await this.#openDiscovery(this.#record.current, isOwnStore);
+      const discovery = await this.#store.open(this.#record.current, isOwnStore);
       this.#links.make(plan.hosts);
       await startGang({
         plan,
@@ -248,14 +255,14 @@ class Controller {
   }
 
   async #adopt(): Promise<void> {
-    const { plan, generation, phase, change } = this.#record.current;
+    const { plan, generation, phase, change, rolling } = this.#record.current;
     if (phase !== 'stopping') this.#record.setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
     this.#links.make([...new Set([...plan.hosts, ...(change?.plan.hosts ?? [])])]);
     this.#attend();
     // Its controller may have died between its commit and its hook.
     if (this.#options.request && phase !== 'stopping') this.#hooks.ready();
-    if (change) void this.#finishChange();
+    if (change || rolling) void this.#finishChange();
   }
 
   /** An earlier controller died in the middle of a change. Tried until the store and the agents answer. */
@@ -264,6 +271,7 @@ class Controller {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         await this.#changes.finishPending();
+        await this.#rolling.resume();
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -293,7 +301,7 @@ class Controller {
     this.#events.write('failed', failure.message);
     const isUndone = await this.#links.undo();
     // An agent that was not told may have to read that there is no commit record.
-    if (isUndone && this.#discovery) await this.#clearStore();
+    if (isUndone && this.#store.isOpen) await this.#store.empty(this.#record.current);
     // A host that could not be told may find the record and keep what it runs: whoever comes next has to look.
     this.#record.setPhase(!isUndone && this.#mayBeCommitted ? 'stopping' : 'failed', failure);
     this.#hooks.startFailed(failure.message);
@@ -324,8 +332,10 @@ class Controller {
       throw error;
     });
     if (leftPids.length === 0) {
-      await this.#clearStore();
-      if (this.#record.known) this.#record.setPhase('stopped');
+      if (this.#record.known) {
+        await this.#store.empty(this.#record.known);
+        this.#record.setPhase('stopped');
+      }
       this.#events.write('stopped', 'nothing is left');
     }
     this.#clients.flush();
@@ -342,36 +352,11 @@ class Controller {
     setTimeout(() => this.#ended.abort(), 20);
   }
 
-  /** A store that the deployment ran itself has gone with it. */
-  async #clearStore(): Promise<void> {
-    const record = this.#record.known;
-    if (!record || (record.plan.discovery.backend === 'etcd' && record.plan.discovery.managed)) return;
-    try {
-      const discovery = await this.#openDiscovery(record, true);
-      await discovery.clear({ forGood: true });
-    } catch (error) {
-      this.#events.write('records-left', `records of ${record.name} stay in the store: ${messageOf(error)}`);
-    }
-  }
-
   async #stopUnlessClientReturns(): Promise<void> {
     await pause(EPHEMERAL_GRACE_MS, this.#ended.signal);
     if (this.#ended.signal.aborted || this.#clients.hasEphemeralClient) return;
     this.#events.write('stop', 'the client this deployment was tied to has gone');
     await this.#stop(false);
-  }
-
-  async #openDiscovery({ plan }: DeploymentRecord, mayBeAway: boolean): Promise<CommitStore> {
-    const places = { hosts: this.#hosts(), openHost: this.#openHosts(), root: this.#paths.discovery };
-    this.#discovery ??= await openCommitStore(plan, { ...places, mayBeAway });
-    return this.#discovery;
-  }
-
-  /** The store of the earlier plan may be another than that of the next. */
-  async #takeBackEarlierStart(): Promise<void> {
-    await takeBackEarlierStart(this.#record, this.#links, this.#events);
-    await this.#discovery?.[Symbol.asyncDispose]();
-    this.#discovery = undefined;
   }
 
   #snapshot(): DeploymentSnapshot {
