@@ -11,6 +11,7 @@ import type { OpenScreen } from '../tui/open-screen.tsx';
 import { loadScreen } from './load-screen.ts';
 import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
 import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
+import { previewRolling, rollRunning } from './roll-run.ts';
 import type { ServeFlags } from './serve.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
 import { SignalCount } from './serve-signals.ts';
@@ -31,10 +32,12 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
   }
   for (let tries = 1; ; tries += 1) {
     const prepared = await prepareLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd() });
+    if (flags.rolling && (await previewRolling(prepared, flags))) return;
     if (flags.dryRun) {
       process.stdout.write(formatPlan(prepared, flags.json === true, process.stdout));
       return;
     }
+    if (flags.rolling && tries === 1) await rollRunning(prepared, flags);
     const session = new ServeSession(prepared, flags, began);
     try {
       await session.run();

@@ -5,6 +5,7 @@ import { addRecipeOptions, NODE_ARCHIVE_OPTION, type RecipeFlags } from './recip
 export interface ServeFlags extends RecipeFlags {
   detach?: boolean;
   replace?: boolean;
+  rolling?: boolean;
   ephemeral?: boolean;
   dryRun?: boolean;
   json?: boolean;
@@ -18,11 +19,16 @@ export const serveCommand: CommandEntry = {
   example: [
     'dynamo serve recipes/quickstart.yaml',
     'dynamo serve my-recipe.yaml --detach --set workers.decode.replicas=4',
+    'dynamo serve my-recipe.yaml --rolling --dry-run',
   ],
   define(command: Command) {
     addRecipeOptions(command)
       .option('-d, --detach', 'return once it is ready and leave it running')
       .option('--replace', 'when another recipe runs under this name, stop it first')
+      .option(
+        '--rolling',
+        'when another recipe runs under this name, replace what changed one process at a time, without a gap (with --replace: also where there must be one)',
+      )
       .option('--ephemeral', 'stop everything when this command goes away, however it ends')
       .option(...NODE_ARCHIVE_OPTION)
       .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')

@@ -70,13 +70,13 @@ export class Changes {
       const { record, events } = this.#context;
       const taken: number[] = [];
       for (let tries = 1; ; tries += 1) {
-        const input = await this.#currentInput();
+        const input = await this.currentInput();
         const takenPorts = [...(input.takenPorts ?? []), ...taken];
         const planned = planScaling({ ...input, takenPorts }, record.current.plan, parsed);
         if (planned.steps.length === 0) return [];
         const change = this.#pendingChange(planned);
         try {
-          await this.#carryOut(change);
+          await this.carryOut(change);
           return planned.steps;
         } catch (error) {
           if (!isLostPort(error, planned.added) || tries > PORT_RETRIES) throw error;
@@ -102,7 +102,8 @@ export class Changes {
     else await this.#takeBack(change, options);
   }
 
-  async #carryOut(change: PendingChange): Promise<void> {
+  /** One change, from its record to its end; taken back when it fails. Only within `alone`. */
+  async carryOut(change: PendingChange): Promise<void> {
     const { record, events } = this.#context;
     events.write('change', change.what);
     crashPoint('change-record', 'before');
@@ -132,8 +133,8 @@ export class Changes {
     await settleChange(options);
     const gone = change.removed.flatMap((name) => before.processes.filter((spec) => spec.name === name));
     if (gone.length > 0) await retireProcesses(options, gone);
-    const { plan, planInput, scaled } = change;
-    record.change({ plan, planInput, scaled, change: null });
+    const { plan, planInput, scaled, rolling } = change;
+    record.change({ plan, planInput, scaled, change: null, ...(rolling && { rolling }) });
     events.write('changed', `${change.what}: done`);
   }
 
@@ -164,10 +165,11 @@ export class Changes {
     };
   }
 
-  /** What planning goes by, with what the hosts are like now. A host that cannot be asked gets nothing new. */
-  async #currentInput(): Promise<PlanInput> {
+  /** What planning goes by (by default what the last plan was made of), with what the hosts are like now. A host that cannot be asked gets nothing new. */
+  async currentInput(from?: PlanInput): Promise<PlanInput> {
     const { record, links, events } = this.#context;
-    const { planInput, name, recipeFile } = record.current;
+    const { name, recipeFile } = record.current;
+    const planInput = from ?? record.current.planInput;
     if (!planInput) {
       throw new DynamoError('STATE_VERSION', `${name} was started by a dynamo that could not scale`, {
         hint: `Stop it and start it again: dynamo stop ${name}; dynamo serve ${recipeFile}`,

@@ -8,6 +8,7 @@ import {
   type ControllerNotifications,
   type EventRecord,
   PROTOCOL_VERSION,
+  type StartRequest,
 } from '../supervise/protocol.ts';
 import { type Methods, RpcPeer } from '../supervise/rpc.ts';
 
@@ -21,6 +22,7 @@ export interface ClientServerHooks {
   act(action: 'drain' | 'restart', name: string): Promise<void>;
   rolling(targets: readonly string[]): Promise<string[]>;
   scale(targets: readonly string[]): Promise<ScaleStep[]>;
+  roll(request: StartRequest, replace: boolean): Promise<string[]>;
   /** The deployment is tied to its clients, and the last such client has gone. */
   onEphemeralGone(): void;
 }
@@ -63,6 +65,7 @@ export class ClientServer {
     peer.handle('restart', ({ name }) => this.#hooks.act('restart', name).then(() => null));
     peer.handle('rolling', async ({ targets }) => ({ restarted: await this.#hooks.rolling(targets) }));
     peer.handle('scale', async ({ targets }) => ({ steps: await this.#hooks.scale(targets) }));
+    peer.handle('roll', async ({ request, replace }) => ({ steps: await this.#hooks.roll(request, replace) }));
     peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
     peer.listen();
   }

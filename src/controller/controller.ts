@@ -27,6 +27,7 @@ import { Hooks } from './hooks/hooks.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
+import { RollingChange } from './rolling-change.ts';
 import { secretsToSend } from './secrets-to-send.ts';
 import { startGang } from './start-gang.ts';
 
@@ -81,6 +82,7 @@ class Controller {
   readonly #stopAsked = new AbortController();
   #links!: AgentLinks;
   #changes!: Changes;
+  #rolling!: RollingChange;
   #actions!: ProcessActions;
   /** Only while it attends: a start is all or nothing by other means. */
   #groups: GroupWatch | undefined;
@@ -109,6 +111,7 @@ class Controller {
       act: (action, name) => this.#actions.act(action, name),
       rolling: (targets) => this.#changes.alone('rolling restart', () => this.#actions.rolling(targets)),
       scale: (targets) => this.#changes.scale(targets),
+      roll: (wanted, replace) => this.#rolling.begin(wanted, replace),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
   }
@@ -145,6 +148,7 @@ class Controller {
         ...{ ...parts, epoch: this.#epoch, signal },
         discovery: () => this.#store.open(this.#record.current, true),
       });
+      this.#rolling = new RollingChange({ ...parts, changes: this.#changes, signal });
       const { request } = this.#options;
       const fresh = await isFreshStart({
         ...{ record: this.#record, request, epoch: this.#epoch, events: this.#events },
@@ -252,14 +256,14 @@ class Controller {
   }
 
   async #adopt(): Promise<void> {
-    const { plan, generation, phase, change } = this.#record.current;
+    const { plan, generation, phase, change, rolling } = this.#record.current;
     if (phase !== 'stopping') this.#record.setPhase('committed');
     this.#events.write('adopt', `adopting generation ${generation} with epoch ${this.#epoch}`);
     this.#links.make([...new Set([...plan.hosts, ...(change?.plan.hosts ?? [])])]);
     this.#attend();
     // Its controller may have died between its commit and its hook.
     if (this.#options.request && phase !== 'stopping') this.#hooks.ready();
-    if (change) void this.#finishChange();
+    if (change || rolling) void this.#finishChange();
   }
 
   /** An earlier controller died in the middle of a change. Tried until the store and the agents answer. */
@@ -268,6 +272,7 @@ class Controller {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         await this.#changes.finishPending();
+        await this.#rolling.resume();
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -75,7 +75,11 @@ function describe(spec: ProcessSpec, done: number, specs: readonly ProcessSpec[]
 const kindOf = (spec: ProcessSpec, plan: LaunchPlan): ProcessSpec[] =>
   plan.processes.filter((other) => other.role === spec.role && other.model === spec.model && !isFollower(other));
 
-async function othersReady(spec: ProcessSpec, { plan, processes, signal }: RollingContext): Promise<void> {
+/** Resolves when all others of its kind are ready. Throws `PROCESS_FAILED` when one of them is not in time, or never will be. */
+export async function othersReady(
+  spec: ProcessSpec,
+  { plan, processes, signal }: Pick<RollingContext, 'plan' | 'processes' | 'signal'>,
+): Promise<void> {
   const others = kindOf(spec, plan).filter((other) => other.name !== spec.name);
   if (others.length === 0) return;
   const stateOf = (name: string) => processes().find((process) => process.name === name)?.state;
@@ -89,6 +93,6 @@ async function othersReady(spec: ProcessSpec, { plan, processes, signal }: Rolli
   if (down.length === 0) return;
   throw new DynamoError(
     'PROCESS_FAILED',
-    `${down.join(', ')} is not ready: ${spec.name} is not restarted as long as that is so`,
+    `${down.join(', ')} is not ready: ${spec.name} is not taken out as long as that is so`,
   );
 }

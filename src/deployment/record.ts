@@ -5,6 +5,7 @@ import type { HostEntry } from '../hosts/host-entry.ts';
 import type { LaunchPlan, PairSpec, ProcessSpec } from '../plan/launch-plan.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import type { ScaleStep } from '../plan/scale-targets.ts';
+import type { StartRequest } from '../supervise/protocol.ts';
 
 const SCHEMA_VERSION = 1;
 
@@ -35,6 +36,22 @@ export interface DeploymentRecord {
   scaled?: ScaledNote | null;
   /** A change under way, written down before anything of it is done. */
   change?: PendingChange | null;
+  /** It is on its way to another recipe, one process after the other. */
+  rolling?: RollingRecord | null;
+}
+
+/** A rolling replacement under way: each of its steps is a change. */
+export interface RollingRecord {
+  /** What it shall become. */
+  request: StartRequest;
+  /** Go on where the only one of a kind must go before its successor is there. */
+  replace: boolean;
+  /** Workers and frontends that still run with other settings, by the leader's name. */
+  stale: string[];
+  /** One that is out while its successor is brought up: what it was, in case that fails. */
+  out: { specs: ProcessSpec[]; plan: LaunchPlan; planInput: PlanInput } | null;
+  /** Why it does not go on; null while it does. */
+  problem: string | null;
 }
 
 /** Groups that have another number of workers than their recipe says. */
@@ -58,6 +75,8 @@ export interface PendingChange {
   pairs: PairSpec[];
   /** Names of processes that go. */
   removed: string[];
+  /** What `rolling` becomes once it is done; absent: it stays. */
+  rolling?: RollingRecord;
 }
 
 export type NewDeploymentRecord = Omit<DeploymentRecord, 'schemaVersion'>;

@@ -72,10 +72,10 @@ export function planScaling(input: PlanInput, running: LaunchPlan, targets: read
   };
 }
 
-const isWorker = (spec: ProcessSpec): boolean => ['prefill', 'decode', 'aggregated'].includes(spec.role);
+export const isWorker = (spec: ProcessSpec): boolean => ['prefill', 'decode', 'aggregated'].includes(spec.role);
 
 /** Plans the additional workers alone, around what runs, and gives them the next names. */
-function planExtra(
+export function planExtra(
   input: PlanInput,
   running: LaunchPlan,
   groups: readonly WorkerGroup[],
@@ -112,7 +112,7 @@ function planExtra(
   return { byGroup, stages };
 }
 
-function gpusInUse(input: PlanInput, running: LaunchPlan): Record<string, number[]> {
+export function gpusInUse(input: PlanInput, running: LaunchPlan): Record<string, number[]> {
   const { takenGpus = [] } = input;
   return Object.fromEntries(
     input.facts.map(({ name }) => {
@@ -152,7 +152,7 @@ function renamed(spec: ProcessSpec, names: ReadonlyMap<string, string>): Process
 }
 
 /** The recipe with other numbers of replicas. */
-function withReplicas(
+export function withReplicas(
   recipe: Recipe,
   groups: readonly WorkerGroup[],
   replicas: (group: WorkerGroup) => number,
@@ -188,7 +188,7 @@ function recipeOfExtra(recipe: Recipe, groups: readonly WorkerGroup[], extra: (g
 }
 
 /** As the planner chooses them for the whole. */
-function pairsOf(recipe: Recipe, processes: readonly ProcessSpec[]): PairSpec[] {
+export function pairsOf(recipe: Recipe, processes: readonly ProcessSpec[]): PairSpec[] {
   const namesOf = (model: string, role: WorkerRole) =>
     processes
       .filter((spec) => spec.model === model && spec.role === role && !isFollower(spec))

@@ -159,6 +159,11 @@ export type ControllerMethods = {
   rolling: { params: { targets: string[] }; result: { restarted: string[] } };
   /** Other numbers of workers: `prefill=3`, `decode=+1`, `MODEL/decode=2`. Resolves with what changed when all of it is done. */
   scale: { params: { targets: string[] }; result: { steps: ScaleStep[] } };
+  /**
+   * Another recipe for what runs, one process after the other; `replace`: also where the only one of a kind must go first. Resolves
+   * with what was done, a line a step.
+   */
+  roll: { params: { request: StartRequest; replace: boolean }; result: { steps: string[] } };
   /** Resolves when nothing is left; `force` skips draining. */
   stop: { params: { force: boolean }; result: { leftPids: number[] } };
 };

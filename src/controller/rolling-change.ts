@@ -1,0 +1,241 @@
+import { DynamoError, messageOf } from '../base/errors.ts';
+import type { PendingChange, RollingRecord } from '../deployment/record.ts';
+import type { ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { planHash } from '../plan/plan-hash.ts';
+import type { PlanInput } from '../plan/plan-launch.ts';
+import {
+  nextRollingStep,
+  onTheWay,
+  planOf,
+  previewRolling,
+  type RollingStep,
+  rollingObstacles,
+  staleProcesses,
+} from '../plan/plan-rolling.ts';
+import type { EventLog } from '../supervise/event-log.ts';
+import type { StartRequest } from '../supervise/protocol.ts';
+import type { AgentLinks } from './agent-links.ts';
+import type { Changes } from './changes.ts';
+import type { RecordKeeper } from './record-keeper.ts';
+import { othersReady } from './rolling-restart.ts';
+
+export interface RollingChangeContext {
+  record: RecordKeeper;
+  changes: Changes;
+  links: AgentLinks;
+  events: EventLog;
+  signal: AbortSignal;
+}
+
+/**
+ * Brings a running deployment to another recipe, one process after the other. Each step is a change of its own with its commit
+ * record, and the record says what is still to do: a controller that comes after a crash ends the step under way, brings back what
+ * was out, and goes on.
+ *
+ *   recorded ─▶ next step ─▶ changes: out, then in, or in beside, then out ─▶ … ─▶ the recipe is the new one
+ *                  ▲     │ the new one does not come up
+ *                  └─────┴▶ the old one is brought back ─▶ stands still, with the reason
+ */
+export class RollingChange {
+  readonly #context: RollingChangeContext;
+
+  constructor(context: RollingChangeContext) {
+    this.#context = context;
+  }
+
+  /** Resolves with what was done. Throws `RECIPE_CHANGED` when there is no such way, and what keeps a step from succeeding. */
+  async begin(request: StartRequest, replace: boolean): Promise<string[]> {
+    const { changes, record } = this.#context;
+    return changes.alone('rolling replacement', async () => {
+      const { planInput: before, plan, rolling: earlier } = record.current;
+      const { planInput: target } = request;
+      if (!before || !target) throw cannotRoll(request, ['it was started by a dynamo that could not']);
+      const obstacles = rollingObstacles(before.recipe, target.recipe);
+      if (obstacles.length > 0) throw cannotRoll(request, obstacles);
+      const stale = staleProcesses(before, target, plan, earlier?.stale);
+      const planInput = onTheWay(before, target, plan);
+      if (!replace) {
+        const input = await changes.currentInput(planInput);
+        refuseLosses(request, previewRolling(input, plan, { target, stale }));
+      }
+      record.change({ planInput, rolling: { request, replace, stale, out: null, problem: null } });
+      return this.#goOn();
+    });
+  }
+
+  /** What an earlier controller began goes on. */
+  async resume(): Promise<void> {
+    const { changes, record, events } = this.#context;
+    const { rolling } = record.current;
+    if (!rolling || rolling.problem !== null) return;
+    events.write('rolling', `going on towards ${rolling.request.recipeFile}`);
+    await changes.alone('rolling replacement', () => this.#goOn());
+  }
+
+  async #goOn(): Promise<string[]> {
+    const { record, events, signal } = this.#context;
+    const done: string[] = [];
+    try {
+      await this.#bringBack();
+      for (;;) {
+        signal.throwIfAborted();
+        const step = await this.#nextStep();
+        if (!step) break;
+        if (step.loses && !this.#rolling.replace) refuseLosses(this.#rolling.request, [step]);
+        events.write('rolling', step.what);
+        await this.#carryOut(step);
+        done.push(step.what);
+      }
+    } catch (error) {
+      if (signal.aborted) throw error;
+      record.change({ rolling: { ...this.#rolling, problem: messageOf(error) } });
+      events.write('rolling', `stands still: ${messageOf(error)}`);
+      if (!(error instanceof DynamoError)) throw error;
+      throw new DynamoError(error.code, error.message, {
+        hint: `Everything serves as it did before this step. ${error.hint ?? ''}`.trim(),
+        details: [...error.details, ...(done.length > 0 ? [`done before it: ${done.join('; ')}`] : [])],
+        cause: error,
+      });
+    }
+    this.#finish();
+    return done;
+  }
+
+  async #nextStep(): Promise<RollingStep | undefined> {
+    const { request, stale } = this.#rolling;
+    const { plan } = this.#context.record.current;
+    const input = await this.#context.changes.currentInput();
+    return nextRollingStep(input, plan, { target: request.planInput!, stale });
+  }
+
+  async #carryOut(step: RollingStep): Promise<void> {
+    const { changes, record } = this.#context;
+    const { plan, planInput } = record.current;
+    const rolling = this.#rolling;
+    const stale = rolling.stale.filter((name) => !step.removed.includes(name));
+    const after = { ...rolling, stale, out: null };
+    const { added, stages } = step;
+    const whole = planOf(step.recipe, plan, step.processes, stages);
+    const withStep = { ...planInput!, recipe: step.recipe };
+    if (!step.between) {
+      await changes.carryOut(
+        this.#change({
+          what: step.what,
+          plan: whole,
+          planInput: withStep,
+          added,
+          stages,
+          removed: step.removed,
+          rolling: after,
+        }),
+      );
+      return;
+    }
+    await this.#othersReady(plan.processes.find(({ name }) => name === step.removed[0])!);
+    const specs = plan.processes.filter(({ name }) => step.removed.includes(name));
+    await changes.carryOut(
+      this.#change({
+        what: `${step.what} (out)`,
+        plan: planOf(step.between.recipe, plan, step.between.processes),
+        planInput: { ...withStep, recipe: step.between.recipe },
+        ...{ added: [], stages: [], removed: step.removed },
+        rolling: { ...after, out: { specs, plan, planInput: planInput! } },
+      }),
+    );
+    try {
+      await changes.carryOut(
+        this.#change({ what: step.what, plan: whole, planInput: withStep, added, stages, removed: [], rolling: after }),
+      );
+    } catch (error) {
+      if (this.#context.signal.aborted) throw error;
+      await this.#bringBack();
+      throw error;
+    }
+  }
+
+  /** The process that is out comes back as it was. */
+  async #bringBack(): Promise<void> {
+    const { changes, record, events } = this.#context;
+    const { out, stale } = this.#rolling;
+    if (!out) return;
+    const names = out.specs.map(({ name }) => name);
+    if (names.every((name) => record.current.plan.processes.some((spec) => spec.name === name))) return;
+    const leader = names[0]!;
+    events.write('rolling', `${leader}: brought back as it was`);
+    await changes.carryOut(
+      this.#change({
+        what: `${leader}: brought back`,
+        ...{ plan: out.plan, planInput: out.planInput, added: out.specs, stages: [names], removed: [] },
+        rolling: { ...this.#rolling, stale: [...stale.filter((name) => name !== leader), leader], out: null },
+      }),
+    );
+  }
+
+  #change(parts: {
+    what: string;
+    plan: PendingChange['plan'];
+    planInput: PlanInput;
+    added: ProcessSpec[];
+    stages: string[][];
+    removed: string[];
+    rolling: RollingRecord;
+  }): PendingChange {
+    const { current } = this.#context.record;
+    const fresh = new Set(parts.added.map(({ name }) => name));
+    return {
+      ...parts,
+      revision: (current.revision ?? 0) + 1,
+      planHash: planHash(parts.plan),
+      scaled: current.scaled ?? null,
+      pairs: parts.plan.pairs.filter(({ prefill, decode }) => fresh.has(prefill) || fresh.has(decode)),
+    };
+  }
+
+  /** None goes while another of its kind is down. */
+  async #othersReady(spec: ProcessSpec): Promise<void> {
+    const { record, links, signal } = this.#context;
+    const processes = (): ProcessSnapshot[] => [...links.statuses().values()].flatMap((status) => status.processes);
+    await othersReady(spec, { plan: record.current.plan, processes, signal });
+  }
+
+  #finish(): void {
+    const { record, events } = this.#context;
+    const { recipeFile, recipeHash, recipeText, plan: wanted, planInput } = this.#rolling.request;
+    const { hooks: _, ...plan } = record.current.plan;
+    const endpoint = plan.processes.find(({ role }) => role === 'frontend')?.url ?? plan.endpoint;
+    record.change({
+      ...{ recipeFile, recipeHash, recipeText, scaled: null, rolling: null },
+      planInput: planInput!,
+      plan: {
+        ...plan,
+        endpoint,
+        warnings: wanted.warnings,
+        ...(wanted.hooks ? { hooks: wanted.hooks } : {}),
+      },
+    });
+    events.write('rolling', `done: it runs ${recipeFile}`);
+  }
+
+  get #rolling(): RollingRecord {
+    const { rolling } = this.#context.record.current;
+    if (!rolling) throw new Error('no rolling replacement is under way');
+    return rolling;
+  }
+}
+
+function refuseLosses({ deployment }: StartRequest, steps: readonly RollingStep[]): void {
+  const losses = steps.filter((step) => step.loses);
+  if (losses.length === 0) return;
+  throw new DynamoError('RECIPE_CHANGED', `${deployment} cannot be brought to this recipe without a gap`, {
+    details: losses.map(({ what }) => what),
+    hint: 'Add --replace to --rolling to do it all the same, or give the group another worker first: `dynamo scale`.',
+  });
+}
+
+function cannotRoll({ deployment }: StartRequest, why: readonly string[]): DynamoError {
+  return new DynamoError('RECIPE_CHANGED', `${deployment} cannot be brought to this recipe one process at a time`, {
+    details: why.map((what) => `changed: ${what}`),
+    hint: 'Use --replace without --rolling: it stops what runs first.',
+  });
+}
