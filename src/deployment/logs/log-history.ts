@@ -34,10 +34,17 @@ export class LogHistory {
   /** How far the newest file has been read, by whole lines. */
   #end = 0;
 
-  constructor(files: LogFiles, process: string, options: { follows: boolean }) {
+  /** `from`: where another history of the same log was when its files could not be read any more. */
+  constructor(files: LogFiles, process: string, options: { follows: boolean; from?: number }) {
     this.#files = files;
     this.process = process;
     this.#follows = options.follows;
+    this.#end = options.from ?? 0;
+  }
+
+  /** How far it has been read: for a history that goes on from here. */
+  get position(): number {
+    return this.#end;
   }
 
   /** All lines in order, from the oldest kept, or only from where those may stand that arrived at `since` or later. */

@@ -1,9 +1,12 @@
 import { pause } from '../../base/abort.ts';
 import { readDeployment } from '../../deployment/local-view.ts';
 import { type DeploymentLogs, openDeploymentLogs } from '../../deployment/logs/deployment-logs.ts';
-import { LogHistory } from '../../deployment/logs/log-history.ts';
+import type { LogFiles } from '../../deployment/logs/log-files.ts';
+import { type LoggedLine, LogHistory } from '../../deployment/logs/log-history.ts';
 
 const LOOK_MS = 250;
+/** Between tries to reach a host again. */
+const RETRY_MS = 2_000;
 
 export interface LogFollowOptions {
   deployment: string;
@@ -13,11 +16,14 @@ export interface LogFollowOptions {
   signal: AbortSignal;
   /** Lines of the log that is followed now, in order; the first call has its newest lines. */
   onLines(log: string, lines: readonly string[]): void;
-  /** It cannot be read. */
+  /** It cannot be read now; it is tried again. */
   onProblem(error: unknown): void;
+  /** In place of the deployment's own hosts. */
+  open?(signal: AbortSignal): Promise<DeploymentLogs>;
+  retryMs?: number;
 }
 
-/** Follows one log of a deployment at a time, on whichever host it is. */
+/** Follows one log of a deployment at a time, on whichever host it is. A link that is lost is made again, and no line comes twice. */
 export class LogFollow {
   readonly #options: LogFollowOptions;
   #current = new AbortController();
@@ -36,29 +42,44 @@ export class LogFollow {
   }
 
   async #run(log: string, signal: AbortSignal): Promise<void> {
-    const { tail, onLines, onProblem } = this.#options;
-    try {
-      const { logs, here, unreachable } = await this.#open();
-      const elsewhere = logs.get(log);
-      if (!elsewhere && unreachable[0]) onProblem(unreachable[0].reason);
-      const history = new LogHistory(elsewhere ?? here, log, { follows: true });
-      for (let lines = await history.tail(tail); !signal.aborted; lines = await history.next()) {
-        if (lines.length > 0)
-          onLines(
-            log,
-            lines.map((line) => line.text),
-          );
-        await pause(LOOK_MS, signal);
+    /** Once its newest lines were shown. */
+    let shown: LogHistory | undefined;
+    let said = false;
+    while (!signal.aborted) {
+      const opened = this.#open();
+      try {
+        const begun = shown?.position;
+        const from = begun === undefined ? {} : { from: begun };
+        const history = new LogHistory(filesOf(await opened, log), log, { follows: true, ...from });
+        const first = await (begun === undefined ? history.tail(this.#options.tail) : history.next());
+        shown = history;
+        await this.#follow(history, first, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!said) this.#options.onProblem(error);
+        said = true;
+        if (this.#opened === opened) this.#opened = undefined;
+        void opened.then((logs) => logs[Symbol.asyncDispose]()).catch(() => {}); // its links are of no use any more
+        await pause(this.#options.retryMs ?? RETRY_MS, signal);
       }
-    } catch (error) {
-      this.#opened = undefined; // the next log is looked for anew
-      if (!signal.aborted) onProblem(error);
+    }
+  }
+
+  async #follow(history: LogHistory, first: readonly LoggedLine[], signal: AbortSignal): Promise<void> {
+    for (let lines = first; !signal.aborted; lines = await history.next()) {
+      if (lines.length > 0)
+        this.#options.onLines(
+          history.process,
+          lines.map((line) => line.text),
+        );
+      await pause(LOOK_MS, signal);
     }
   }
 
   #open(): Promise<DeploymentLogs> {
+    const { deployment, open, signal } = this.#options;
     this.#opened ??= Promise.resolve().then(() =>
-      openDeploymentLogs(readDeployment(this.#options.deployment), this.#options.signal),
+      open ? open(signal) : openDeploymentLogs(readDeployment(deployment), signal),
     );
     return this.#opened;
   }
@@ -71,4 +92,12 @@ export class LogFollow {
       // Links that are gone already.
     }
   }
+}
+
+/** A log that nobody has seen is here, or will be; unless a host does not answer: then it may be there. */
+function filesOf({ logs, here, unreachable }: DeploymentLogs, log: string): LogFiles {
+  const found = logs.get(log);
+  if (found) return found;
+  if (log !== 'controller' && unreachable[0]) throw unreachable[0].reason;
+  return here;
 }
