@@ -44,7 +44,7 @@ describe('a start that cannot succeed takes everything back', () => {
       exit: 5,
       message: 'worker-1 ended while starting: exit status 3',
     });
-    expect(error?.details).toEqual(['leaving with 3']);
+    expect(error?.details).toEqual(['leaving with 3', expect.stringMatching(/^crash report: .*worker-1/)]);
     expect(generation).toBe(1);
   });
 
