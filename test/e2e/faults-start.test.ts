@@ -88,7 +88,7 @@ describe('a start that cannot succeed', () => {
     expect(stderr).toContain('[NOT_READY]');
     expect(code).toBe(5);
     expect(stderr).toContain('was not ready within 2.0 s: waited for GET /health to answer 200');
-    expect(stderr).toMatch(/hint: Its last line was: .+/);
+    expect(stderr).toMatch(/hint: .*Its last line.* was: .+/);
     await waitFor('nothing to be left', () => box.processes().length === 0);
   });
 
