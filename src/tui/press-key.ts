@@ -174,7 +174,7 @@ function pressChar(state: UiState, char: string, facts: UiFacts): Pressed {
       return only(openScale(state, facts));
     case 'R':
       if (!facts.canAct) return { state };
-      return ask(state, 'Restart everything, one process after the other? Each drains first.', { type: 'rolling' });
+      return ask(state, 'Restart everything, one process after the other?', { type: 'rolling' });
     case 's':
       return stop(state, facts);
     case 'a':

@@ -1,6 +1,7 @@
 import type { ViewState } from '../deployment-view.ts';
 import type { ScreenMode } from '../screen-mode.ts';
 import type { Span } from '../text/fit-spans.ts';
+import { displayWidth } from '../text/width.ts';
 import { canAct, isUp } from '../ui-facts.ts';
 import type { UiState } from '../ui-state.ts';
 import { Line } from './line.tsx';
@@ -14,22 +15,27 @@ export interface FooterProps {
 
 const PROMPTS = { search: '/', filter: '&', scale: 'workers: ' } as const;
 
+const ANSWERS: readonly Span[] = [
+  { text: 'y', tone: 'strong' },
+  { text: ' yes  ' },
+  { text: 'n', tone: 'strong' },
+  { text: ' no' },
+];
+
 /** The last row: a question, what is typed, what became of the last wish, or the keys that matter here. */
 export function Footer({ view, ui, mode, width }: FooterProps) {
   const { dialog, prompt } = ui;
-  if (dialog)
+  if (dialog) {
+    const question: Span = { text: dialog.question, tone: 'warn' };
+    // A question that is cut still shows how it is answered.
+    const fits = displayWidth(`${dialog.question}  ${ANSWERS.map(({ text }) => text).join('')}`) <= width;
     return (
       <Line
         width={width}
-        spans={[
-          { text: dialog.question, tone: 'warn' },
-          { text: '  y', tone: 'strong' },
-          { text: ' yes  ' },
-          { text: 'n', tone: 'strong' },
-          { text: ' no' },
-        ]}
+        {...(fits ? { spans: [question, { text: '  ' }, ...ANSWERS] } : { spans: [question], right: ANSWERS })}
       />
     );
+  }
   if (prompt)
     return (
       <Line

@@ -170,6 +170,15 @@ describe('panes and covers', () => {
     }
   });
 
+  it('a question that is longer than the row still says how it is answered', () => {
+    const question = 'Scale to prefill=12 decode=24? Workers that go drain first.';
+    const dialog = { question, effect: { type: 'adopt' as const } };
+    const last = drawScreen(viewOf(recordedSnapshot('ready')), { columns: 60, ui: { dialog } })
+      .split('\n')
+      .at(-1);
+    expect(last).toMatch(/^Scale to prefill=12 .* y yes {2}n no$/);
+  });
+
   it('hosts with their agents, GPUs and links', async () => {
     const text = drawScreen(viewOf(severalHosts()), { columns: 120, rows: 30, ui: { groupBy: 'host' } });
     expectToFit(text, 120, 30);
