@@ -60,6 +60,9 @@ function recordToJson(record: RequestRecord, report: BenchReport): Record<string
       scheduled_ns: record.scheduledMs === null ? null : wallClockNs(record.scheduledMs),
       prefill_worker: record.servedBy.prefill,
       decode_worker: record.servedBy.decode,
+      // Of a request that failed too: whether it had begun to be answered, and the longest silence in the answer.
+      content_chunks: record.contentMs.length,
+      longest_gap_ns: longestGapMs(record.contentMs) * 1e6,
     },
     metrics: Object.fromEntries(
       Object.entries(metrics).map(([name, value]) => [
@@ -74,6 +77,11 @@ function recordToJson(record: RequestRecord, report: BenchReport): Record<string
     },
     error: record.error,
   };
+}
+
+/** 0 for fewer than two chunks. */
+function longestGapMs(contentMs: readonly number[]): number {
+  return contentMs.reduce((longest, at, index) => Math.max(longest, at - (contentMs[index - 1] ?? at)), 0);
 }
 
 /** Milliseconds since the epoch have 13 digits and a double 15 to 16, so microseconds are what is left. */

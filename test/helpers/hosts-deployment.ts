@@ -1,9 +1,9 @@
-import net from 'node:net';
 import path from 'node:path';
+import { Etcd3 } from 'etcd3';
 import { spawnController } from '../../src/deployment/controller-client.ts';
 import type { HostEntry } from '../../src/hosts/host-entry.ts';
 import type { LaunchPlan, ProcessSpec } from '../../src/plan/launch-plan.ts';
-import { EtcdServer } from './etcd-server.ts';
+import { EtcdDoor } from './etcd-door.ts';
 import { TestDeployment } from './test-deployment.ts';
 import type { TestHost } from './test-host.ts';
 import type { TestHosts } from './test-hosts.ts';
@@ -12,29 +12,16 @@ import { startRequest, trivialPlan } from './trivial-plan.ts';
 /** A deployment over test hosts: its controller and an etcd here, its agents there. */
 export class HostsDeployment extends TestDeployment {
   readonly net: TestHosts;
-  readonly #etcd: EtcdServer;
-  readonly #door: net.Server;
-  readonly #endpoint: string;
+  readonly #store: EtcdDoor;
 
-  private constructor(wires: TestHosts, etcd: EtcdServer, door: net.Server, endpoint: string) {
-    super('spread');
+  private constructor(wires: TestHosts, store: EtcdDoor, name: string) {
+    super(name);
     this.net = wires;
-    this.#etcd = etcd;
-    this.#door = door;
-    this.#endpoint = endpoint;
+    this.#store = store;
   }
 
-  static async over(wires: TestHosts): Promise<HostsDeployment> {
-    const etcd = await EtcdServer.start();
-    const inside = Number(new URL(etcd.url).port);
-    const door = net.createServer((socket) => {
-      const other = net.connect(inside, '127.0.0.1');
-      for (const end of [socket, other]) end.on('error', () => end.destroy());
-      socket.pipe(other).pipe(socket);
-    });
-    const address = `${wires.wires.net}.1`;
-    await new Promise<void>((resolve) => door.listen(0, address, resolve));
-    return new HostsDeployment(wires, etcd, door, `http://${address}:${(door.address() as net.AddressInfo).port}`);
+  static async over(wires: TestHosts, name = 'spread'): Promise<HostsDeployment> {
+    return new HostsDeployment(wires, await EtcdDoor.open(wires), name);
   }
 
   hostEntry(host: TestHost, more: Partial<HostEntry> = {}): HostEntry {
@@ -44,7 +31,7 @@ export class HostsDeployment extends TestDeployment {
   plan(processes: ProcessSpec[], overrides: Partial<LaunchPlan> = {}): LaunchPlan {
     return trivialPlan(this.name, processes, {
       hosts: [...new Set(processes.map(({ host }) => host))],
-      discovery: { backend: 'etcd', endpoints: [this.#endpoint], ttlMs: 2_000 },
+      discovery: { backend: 'etcd', endpoints: [this.#store.endpoint], ttlMs: 2_000 },
       startLeaseMs: 10_000,
       ...overrides,
     });
@@ -55,6 +42,16 @@ export class HostsDeployment extends TestDeployment {
     return spawnController(this.name, this.dir, { ...startRequest(this.dir, plan), hosts, ...more });
   }
 
+  /** Keys of its records in the store, without their folder. */
+  async keys(): Promise<string[]> {
+    const client = new Etcd3({ hosts: this.#store.etcd.url });
+    try {
+      return (await client.getAll().keys()).map((key) => key.split('/').at(-1)!);
+    } finally {
+      client.close();
+    }
+  }
+
   /** State folder of the deployment on a host. */
   dirOn(home: string): string {
     return path.posix.join(home, '.local/state/dynamo/deployments', this.name);
@@ -62,7 +59,6 @@ export class HostsDeployment extends TestDeployment {
 
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
-    this.#door.close();
-    await this.#etcd[Symbol.asyncDispose]();
+    await this.#store[Symbol.asyncDispose]();
   }
 }
