@@ -1,5 +1,6 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { Engine, EngineFindings, WorkerSettings } from '../engine.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { refuseSettings } from '../refuse-settings.ts';
 
 /**
@@ -41,19 +42,7 @@ export const openaiEngine: Engine = {
   kvBlockSize: () => null,
   failures: [],
   phases: [],
-  metrics: {
-    path: '/metrics',
-    requestsRunning: null,
-    requestsWaiting: null,
-    requestsFinished: null,
-    kvCacheUsage: null,
-    cachedTokens: null,
-    promptTokens: null,
-    generatedTokens: null,
-    transfers: null,
-    failedTransfers: [],
-    kvCacheSize: null,
-  },
+  metrics: { ...NO_METRICS, path: '/metrics' },
   help: () => null,
 };
 

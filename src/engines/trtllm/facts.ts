@@ -1,5 +1,6 @@
 import { HUB_AND_SYSTEM_FAILURES, PORT_TAKEN } from '../common-failures.ts';
 import type { EngineMetrics, FailureSignature } from '../engine.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import type { PhaseSignature } from '../start-phase.ts';
 
 /** Flags of `trtllm-serve` that the adapter sets, or that would take the server out of dynamo's reach. */
@@ -29,19 +30,7 @@ export const TRTLLM_PHASES: readonly PhaseSignature[] = [
 ];
 
 /** `/metrics` is JSON that each reader empties: not for us. Prometheus text needs `return_perf_metrics: true` in the options. */
-export const TRTLLM_METRICS: EngineMetrics = {
-  path: '/prometheus/metrics',
-  requestsRunning: null,
-  requestsWaiting: null,
-  requestsFinished: null,
-  kvCacheUsage: null,
-  cachedTokens: null,
-  promptTokens: null,
-  generatedTokens: null,
-  transfers: null,
-  failedTransfers: [],
-  kvCacheSize: null,
-};
+export const TRTLLM_METRICS: EngineMetrics = { ...NO_METRICS, path: '/prometheus/metrics' };
 
 /** Known failures of `trtllm-serve` by a line of its output, causes before consequences. */
 export const TRTLLM_FAILURES: readonly FailureSignature[] = [
