@@ -29,6 +29,9 @@ const VARIABLES: readonly { name: string; unset: string | null; meaning: string 
   { name: 'DYNAMO_DISCOVERY_PASSWORD', unset: null, meaning: 'set by agents for frontends: the password of etcd' },
   { name: 'DYNAMO_DEPLOYMENT_DIR', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
   { name: 'DYNAMO_RUN_ID', unset: null, meaning: 'set by dynamo for the processes of a deployment' },
+  ...['DYNAMO_DEPLOYMENT', 'DYNAMO_URL', 'DYNAMO_MODELS', 'DYNAMO_EVENT', 'DYNAMO_REASON', 'DYNAMO_STATE_DIR'].map(
+    (name) => ({ name, unset: null, meaning: 'set by dynamo for hooks' }),
+  ),
 ];
 /** Variables behind settings that are folders. */
 const FOLDER_VARIABLES = ['DYNAMO_HOME', 'DYNAMO_LOCK_DIR'];
