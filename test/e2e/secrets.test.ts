@@ -7,7 +7,7 @@ import { waitFor } from '../helpers/until.ts';
 
 /**
  * Secrets are named in recipes, never written. Whatever is done with a deployment, their values stand in the environment of its
- * processes and nowhere else: no command line, no file, no output.
+ * processes and hooks and nowhere else: no command line, no file, no output.
  */
 const fromEnv = `env-${randomUUID()}`;
 const fromFile = `file-${randomUUID()}`;
@@ -51,6 +51,7 @@ describe('secrets of a recipe', () => {
 model: mock-model
 engine: mocker
 frontend: { port: auto }
+hooks: { onReady: { command: ["true"], env: { HOOK_TOKEN: { fromEnv: TEST_HUB_TOKEN }, HOOK_KEY: { fromFile: ${secretFile} } } } }
 workers:
   prefill: { env: { HF_TOKEN: { fromEnv: TEST_HUB_TOKEN }, STORE_PASSWORD: { fromFile: ${secretFile} } } }
   decode: { env: { HF_TOKEN: { fromEnv: TEST_HUB_TOKEN }, STORE_PASSWORD: { fromFile: ${secretFile} } } }
@@ -123,6 +124,7 @@ workers:
 model: mock-model
 engine: mocker
 frontend: { port: auto }
+hooks: { onReady: { command: ["true"], env: { HOOK_TOKEN: ${literal} } } }
 workers:
   aggregated: { env: { HF_TOKEN: ${literal} } }
 `,
