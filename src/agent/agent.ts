@@ -3,7 +3,7 @@ import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type AgentPaths, agentPaths, deploymentPaths, makePrivateDir, processLog } from '../deployment/state-dir.ts';
 import type { ChangeStep } from '../supervise/change-steps.ts';
-import { EventLog, readEvents } from '../supervise/event-log.ts';
+import { EventLog, eventsSince, readEvents } from '../supervise/event-log.ts';
 import { ownIdentity } from '../supervise/identity.ts';
 import { tryLock } from '../supervise/locks.ts';
 import {
@@ -216,7 +216,10 @@ class Agent {
     peer.handle('events', ({ from }) => {
       const own = readEvents(deploymentPaths(this.#options.dir).events);
       const source = `agent ${this.#options.host}`;
-      return own.filter((event) => event.source === source && (from === null || event.at >= from)).slice(-EVENTS_TOLD);
+      return eventsSince(
+        own.filter((event) => event.source === source),
+        from,
+      ).slice(-EVENTS_TOLD);
     });
     peer.handle('attach', ({ protocol, deployment, epoch, owner, secrets }) =>
       this.#step('attach', () => {

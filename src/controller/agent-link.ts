@@ -46,6 +46,8 @@ export class AgentLink {
   #peer: AgentPeer | undefined;
   #status: AgentStatus | undefined;
   #spawned = 0;
+  /** What an agent elsewhere tells until what was missed before is known: all of it is to be in order. */
+  #held: EventRecord[] | undefined;
 
   constructor(options: AgentLinkOptions) {
     this.#options = options;
@@ -130,7 +132,11 @@ export class AgentLink {
       this.#status = status;
       this.#options.onStatus(status);
     });
-    peer.on('event', (event) => this.#options.onEvent(event, this.#isElsewhere));
+    this.#held = this.#isElsewhere ? [] : undefined;
+    peer.on('event', (event) => {
+      if (this.#held && this.#peer === peer) this.#held.push(event);
+      else this.#options.onEvent(event, this.#isElsewhere);
+    });
     peer.listen();
     void peer.closed.then(() => {
       if (this.#peer === peer) this.#options.onLost();
@@ -149,6 +155,10 @@ export class AgentLink {
       for (const event of missed) this.#options.onEvent(event, true);
     } catch {
       // Lost again, or an agent of an earlier release: the next attach asks again.
+    } finally {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const event of held) this.#options.onEvent(event, true);
     }
   }
 

@@ -1,25 +1,28 @@
 import { type EventLog, readEvents } from '../supervise/event-log.ts';
 import type { EventRecord } from '../supervise/protocol.ts';
 
+/** Events of one agent that are remembered so that none is taken twice; more than it tells at once. */
+const REMEMBERED = 4_000;
+
 /**
  * The events of agents on other hosts, in the event log here: what they tell, and what they wrote while nobody listened.
- * Each is taken once: an agent's events are in order of its own clock.
+ * Each is taken once, known by its whole text: the clock of a host may be set back.
  */
 export class RemoteEvents {
   readonly #log: EventLog;
-  /** Newest event of each agent, as text, and all others of that moment. */
-  readonly #newest: Map<string, { at: string; seen: Set<string> }>;
+  /** By who wrote them: the moment of the last one, and the texts of the last thousands. */
+  readonly #known: Map<string, { last: string; texts: Set<string> }>;
 
   /** `file`: the event log, with what earlier controllers took. */
   constructor(log: EventLog, file: string) {
     this.#log = log;
-    this.#newest = new Map();
+    this.#known = new Map();
     for (const event of readEvents(file)) this.#remember(event);
   }
 
-  /** Moment of the newest event that is known of the agent of a host. */
+  /** Moment of the last event that is known of the agent of a host. */
   newestOf(host: string): string | null {
-    return this.#newest.get(`agent ${host}`)?.at ?? null;
+    return this.#known.get(`agent ${host}`)?.last ?? null;
   }
 
   take(event: EventRecord): void {
@@ -28,11 +31,16 @@ export class RemoteEvents {
 
   /** False when it is known already. */
   #remember(event: EventRecord): boolean {
-    const newest = this.#newest.get(event.source);
+    const known = this.#known.get(event.source) ?? { last: event.at, texts: new Set<string>() };
+    this.#known.set(event.source, known);
     const text = JSON.stringify(event);
-    if (newest && (event.at < newest.at || newest.seen.has(text))) return false;
-    if (newest?.at === event.at) newest.seen.add(text);
-    else this.#newest.set(event.source, { at: event.at, seen: new Set([text]) });
+    if (known.texts.has(text)) return false;
+    known.texts.add(text);
+    known.last = event.at;
+    if (known.texts.size > REMEMBERED) {
+      const [oldest] = known.texts;
+      known.texts.delete(oldest!);
+    }
     return true;
   }
 }

@@ -47,3 +47,13 @@ export function readEvents(file: string): EventRecord[] {
     }
   });
 }
+
+/**
+ * Those that were written from a moment on. By their order in the log where that moment stands in it, because a clock may be set back;
+ * else by their times. Null: all.
+ */
+export function eventsSince(events: readonly EventRecord[], from: string | null): EventRecord[] {
+  if (from === null) return [...events];
+  const index = events.findIndex(({ at }) => at === from);
+  return index < 0 ? events.filter(({ at }) => at >= from) : events.slice(index);
+}
