@@ -5,7 +5,8 @@ import { readRecord } from '../deployment/record.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { startDeployment } from '../deployment/start-deployment.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
-import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
+import { isLostPort } from '../plan/lost-port.ts';
+import { PORT_RETRIES, portsOf } from './lost-port.ts';
 import { type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { RecipeFlags } from './recipe-options.ts';
 import { startRequest } from './start-request.ts';
@@ -45,7 +46,7 @@ export async function serveEphemeral(launch: EphemeralLaunch, signal: AbortSigna
     try {
       return await start(launch, signal);
     } catch (error) {
-      if (!isLostPort(error, launch.prepared.plan) || tries > PORT_RETRIES) throw error;
+      if (!isLostPort(error, launch.prepared.plan.processes) || tries > PORT_RETRIES) throw error;
       takenPorts.push(...portsOf(launch.prepared.plan));
       launch.prepared = await launch.again(takenPorts);
     }

@@ -7,9 +7,10 @@ import { type StartOutcome, startDeployment, stopDeployment } from '../deploymen
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { portHolder } from '../hosts/port-holder.ts';
 import { refuseHeldPorts } from '../plan/held-ports.ts';
+import { isLostPort } from '../plan/lost-port.ts';
 import type { OpenScreen } from '../tui/open-screen.tsx';
 import { loadScreen } from './load-screen.ts';
-import { isLostPort, PORT_RETRIES, portsOf } from './lost-port.ts';
+import { PORT_RETRIES, portsOf } from './lost-port.ts';
 import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import { previewRolling, rollRunning } from './roll-run.ts';
 import type { ServeFlags } from './serve.ts';
@@ -43,7 +44,7 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
       await session.run();
       return;
     } catch (error) {
-      if (!isLostPort(error, prepared.plan) || tries > PORT_RETRIES) throw error;
+      if (!isLostPort(error, prepared.plan.processes) || tries > PORT_RETRIES) throw error;
       session.say('a port was taken between plan and start; planning with others');
       takenPorts.push(...portsOf(prepared.plan));
     }

@@ -1,7 +1,7 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { DeploymentRecord, PendingChange, ScaledNote } from '../deployment/record.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
-import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { isLostPort } from '../plan/lost-port.ts';
 import { type PlannedChange, planScaling } from '../plan/plan-change.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
@@ -207,11 +207,4 @@ function mergeScaled({ scaled }: DeploymentRecord, steps: readonly ScaleStep[]):
     else groups.set(group, { group, from: first, to });
   }
   return groups.size === 0 ? null : { at: new Date().toISOString(), groups: [...groups.values()] };
-}
-
-/** Only ports that dynamo chose may be chosen anew. */
-function isLostPort(error: unknown, added: readonly ProcessSpec[]): boolean {
-  if (!(error instanceof DynamoError) || error.code !== 'PORT_IN_USE') return false;
-  const fixed = added.flatMap((spec) => spec.fixedPorts.map((purpose) => String(spec.ports[purpose])));
-  return !fixed.some((port) => new RegExp(`\\b${port}\\b`).test(error.message));
 }

@@ -269,9 +269,11 @@ class Controller {
   /** An earlier controller died in the middle of a change. Tried until the store and the agents answer. */
   async #finishChange(): Promise<void> {
     const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+    let isFinished = false;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        await this.#changes.finishPending();
+        if (!isFinished) await this.#changes.finishPending();
+        isFinished = true;
         await this.#rolling.resume();
         return;
       } catch (error) {

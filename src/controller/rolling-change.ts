@@ -1,4 +1,6 @@
-import { DynamoError, messageOf } from '../base/errors.ts';
+import { sleep } from '../base/abort.ts';
+import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
+import { until } from '../base/until.ts';
 import type { PendingChange, RollingRecord } from '../deployment/record.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
@@ -19,6 +21,12 @@ import type { AgentLinks } from './agent-links.ts';
 import type { Changes } from './changes.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 import { othersReady } from './rolling-restart.ts';
+
+/** Patience with agents that are being replaced. */
+const AGENTS_BACK_MS = 30_000;
+const JOIN_LOOK_MS = 100;
+/** Not the new recipe's fault. */
+const BLOCKED: ReadonlySet<ErrorCode> = new Set(['HOST_UNREACHABLE', 'CONNECT_FAILED', 'DISCOVERY_UNREACHABLE']);
 
 export interface RollingChangeContext {
   record: RecordKeeper;
@@ -47,6 +55,7 @@ export class RollingChange {
   /** Resolves with what was done. Throws `RECIPE_CHANGED` when there is no such way, and what keeps a step from succeeding. */
   async begin(request: StartRequest, replace: boolean): Promise<string[]> {
     const { changes, record } = this.#context;
+    if (await this.#joined(request)) return [];
     return changes.alone('rolling replacement', async () => {
       const { planInput: before, plan, rolling: earlier } = record.current;
       const { planInput: target } = request;
@@ -60,20 +69,36 @@ export class RollingChange {
         refuseLosses(request, previewRolling(input, plan, { target, stale }));
       }
       record.change({ planInput, rolling: { request, replace, stale, out: null, problem: null } });
-      return this.#goOn();
+      return this.#goOn(false);
     });
   }
 
   /** What an earlier controller began goes on. */
   async resume(): Promise<void> {
-    const { changes, record, events } = this.#context;
+    const { changes, record, links, events, signal } = this.#context;
     const { rolling } = record.current;
     if (!rolling || rolling.problem !== null) return;
+    await until(() => links.all.every((link) => link.status) || undefined, { deadlineMs: AGENTS_BACK_MS, signal });
     events.write('rolling', `going on towards ${rolling.request.recipeFile}`);
-    await changes.alone('rolling replacement', () => this.#goOn());
+    await changes.alone('rolling replacement', () => this.#goOn(true));
   }
 
-  async #goOn(): Promise<string[]> {
+  /** Somebody asks again for what is under way, after a crash of the controller: waits for its end. Throws what kept it from that. */
+  async #joined({ recipeHash }: StartRequest): Promise<boolean> {
+    const { record, signal } = this.#context;
+    const isUnderWay = () => {
+      const { rolling } = record.current;
+      return rolling?.request.recipeHash === recipeHash && rolling.problem === null;
+    };
+    if (!isUnderWay()) return false;
+    while (isUnderWay()) await sleep(JOIN_LOOK_MS, signal);
+    const problem = record.current.rolling?.problem;
+    if (problem) throw new DynamoError('PROCESS_FAILED', `the replacement stands still: ${problem}`);
+    return true;
+  }
+
+  /** `patient`: whoever called tries again when only the way there is blocked. */
+  async #goOn(patient: boolean): Promise<string[]> {
     const { record, events, signal } = this.#context;
     const done: string[] = [];
     try {
@@ -89,6 +114,7 @@ export class RollingChange {
       }
     } catch (error) {
       if (signal.aborted) throw error;
+      if (patient && error instanceof DynamoError && BLOCKED.has(error.code)) throw error;
       record.change({ rolling: { ...this.#rolling, problem: messageOf(error) } });
       events.write('rolling', `stands still: ${messageOf(error)}`);
       if (!(error instanceof DynamoError)) throw error;
@@ -106,6 +132,7 @@ export class RollingChange {
     const { request, stale } = this.#rolling;
     const { plan } = this.#context.record.current;
     const input = await this.#context.changes.currentInput();
+    if (input.facts.length === 0) throw new DynamoError('HOST_UNREACHABLE', 'no host of the deployment answers');
     return nextRollingStep(input, plan, { target: request.planInput!, stale });
   }
 
