@@ -56,3 +56,14 @@ describe('what loads before a command is chosen', () => {
     expect(loaded.bytes).toBeLessThan(160_000);
   });
 });
+
+describe('what loads with a process', () => {
+  it.each([
+    ['src/frontend/run-frontend.ts', ['pino']],
+    ['src/mocker/run-mocker.ts', []],
+    ['src/agent/agent.ts', ['vscode-jsonrpc/node']],
+    ['src/controller/controller.ts', ['vscode-jsonrpc/node']],
+  ])('%s: SSH, etcd, ZeroMQ and screens only where they are needed', (entry, packages) => {
+    expect([...loadsWith(entry).packages].sort()).toEqual(packages);
+  });
+});
