@@ -61,7 +61,12 @@ export class GangMembers {
     this.prover = new PairProver(context);
     this.groups = new GroupRestarts(() => this.all, context.events);
     this.publication = new Publication(context.store, context.deployment, context.events, context.signal);
-    this.#admission = new Admission(context, this.publication, this.prover);
+    const { journal, events, random } = context;
+    this.#admission = new Admission(
+      { journal, events, random, process: (name) => this.#processes.get(name) },
+      this.publication,
+      this.prover,
+    );
     this.#freshPorts = new FreshPorts(() => context.journal.state.processes.map((entry) => entry.spec), context.events);
   }
 

@@ -83,6 +83,22 @@ export class PairProver {
     return failed;
   }
 
+  /** Those of the peers whose pair with it does not work. Throws nothing but the signal's reason. */
+  async failingPeers(
+    spec: ProcessSpec,
+    peers: readonly InstanceRecord[],
+    signal: AbortSignal,
+  ): Promise<InstanceRecord[]> {
+    const failing: InstanceRecord[] = [];
+    for (const peer of peers) {
+      signal.throwIfAborted();
+      const [prefill, decode] = spec.role === 'prefill' ? [endOf(spec), peer] : [peer, endOf(spec)];
+      await this.#prove(pairToProve(prefill, decode)).catch(() => failing.push(peer));
+    }
+    signal.throwIfAborted();
+    return failing;
+  }
+
   async #prove(pair: ProvePair): Promise<PairSnapshot> {
     try {
       const proof = await provePair(pair, this.#context.signal);
