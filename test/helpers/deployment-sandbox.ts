@@ -33,7 +33,7 @@ export class Sandbox {
   }
 
   /** Waits until every process is ready; returns the snapshot. */
-  ready(name = 'quickstart', deadlineMs = 30_000): Promise<DeploymentSnapshot> {
+  ready(name = 'quickstart', deadlineMs = 60_000): Promise<DeploymentSnapshot> {
     return waitFor(
       `${name} to be ready`,
       async () => {

@@ -14,7 +14,7 @@ export class EventLog {
 
   /** Waits until `line` has come up, and returns its index. Lines before `from` do not count. */
   async saw(line: string, from = 0): Promise<number> {
-    const index = await until(() => found(this.lines.indexOf(line, from)), { deadlineMs: 20_000 });
+    const index = await until(() => found(this.lines.indexOf(line, from)), { deadlineMs: 60_000 });
     if (index === undefined) throw new Error(`no event "${line}" after #${from}; events: ${this.lines.join(' | ')}`);
     return index;
   }

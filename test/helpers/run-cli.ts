@@ -43,7 +43,7 @@ export class LongCommand {
   }
 
   /** Waits for a line in the output; fails with all output when the command ends first. */
-  async readUntil(pattern: RegExp, deadlineMs = 30_000): Promise<RegExpExecArray> {
+  async readUntil(pattern: RegExp, deadlineMs = 60_000): Promise<RegExpExecArray> {
     const found = await waitFor(
       `${pattern} in the output`,
       () => {

@@ -70,7 +70,7 @@ export class TestDeployment implements AsyncDisposable {
         last = await this.snapshot();
         return last && test(last) ? last : undefined;
       },
-      30_000,
+      60_000,
     ).catch((error: Error) => {
       throw new Error(`${error.message}; last seen: ${JSON.stringify(last?.processes)}; ${this.eventText()}`);
     });

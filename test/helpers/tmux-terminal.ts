@@ -47,7 +47,7 @@ export class TmuxTerminal {
   }
 
   /** Waits until the screen matches; fails with the screen, at once when the command has ended without. */
-  async shows(pattern: RegExp, deadlineMs = 30_000): Promise<string> {
+  async shows(pattern: RegExp, deadlineMs = 60_000): Promise<string> {
     let last = '';
     const seen = await waitFor(
       `${pattern} on the screen`,

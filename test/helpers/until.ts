@@ -4,7 +4,7 @@ import { until } from '../../src/base/until.ts';
 export async function waitFor<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<T> {
   const found = await until(async () => (await probe()) || undefined, {
     deadlineMs,
