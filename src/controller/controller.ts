@@ -29,6 +29,7 @@ import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
 import { RollingChange } from './rolling-change.ts';
 import { secretsToSend } from './secrets-to-send.ts';
+import { PeerWatch } from './stale-peers.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
@@ -86,6 +87,7 @@ class Controller {
   #actions!: ProcessActions;
   /** Only while it attends: a start is all or nothing by other means. */
   #groups: GroupWatch | undefined;
+  #peers: PeerWatch | undefined;
   #epoch = 0;
   #mayBeCommitted = false;
   #stopping: Promise<number[]> | undefined;
@@ -134,6 +136,7 @@ class Controller {
         onChange: () => {
           this.#clients.changed();
           this.#groups?.look();
+          this.#peers?.look();
           if (this.#groups)
             this.#hooks.look([...this.#links.statuses().values()].flatMap(({ processes }) => processes));
         },
@@ -289,6 +292,13 @@ class Controller {
       plan: () => this.#record.current.plan,
       links: this.#links,
       onEvent: (message, process) => this.#events.write('group', message, process),
+    });
+    this.#peers = new PeerWatch({
+      plan: () => this.#record.current.plan,
+      statuses: () => this.#links.statuses(),
+      busy: () => this.#changes.busy !== undefined || this.#record.current.phase !== 'committed',
+      restart: (name) => this.#changes.alone(`restart of ${name}`, () => this.#actions.act('restart', name)),
+      events: this.#events,
     });
     const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
     this.#links.attend(this.#record.current.generation, signal, () => this.#ended.abort());
