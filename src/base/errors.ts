@@ -19,7 +19,7 @@ export const ERRORS = {
   RECIPE_INVALID: { exit: 3, hint: '`dynamo recipe schema` and docs/recipe.md list every key.' },
   RECIPE_CHANGED: {
     exit: 3,
-    hint: 'Pass --replace to stop the running deployment and start the new recipe, or use another --name.',
+    hint: 'Pass --rolling to replace what changed one process at a time, --replace to stop what runs first, or use another --name.',
   },
   HOSTS_INVALID: { exit: 3, hint: 'docs/hosts.md lists every key of a hosts file.' },
   TRACE_INVALID: {
