@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
@@ -11,6 +12,9 @@ import {
   type StartRequest,
 } from '../supervise/protocol.ts';
 import { type Methods, RpcPeer } from '../supervise/rpc.ts';
+
+/** A client that is suspended takes nothing. */
+const CLOSE_MS = 1_000;
 
 type ClientPeer = RpcPeer<ControllerMethods, Methods, ControllerNotifications>;
 
@@ -90,8 +94,13 @@ export class ClientServer {
     for (const peer of this.#peers) peer.notify('snapshot', snapshot);
   }
 
-  close(): void {
+  /** Resolves when every client has its answers, or will not take them. */
+  async close(): Promise<void> {
     clearTimeout(this.#changeTold);
-    for (const peer of this.#peers) peer.close();
+    const peers = [...this.#peers];
+    for (const peer of peers) peer.close();
+    const waited = new AbortController();
+    await Promise.race([Promise.all(peers.map(({ closed }) => closed)), pause(CLOSE_MS, waited.signal)]);
+    waited.abort();
   }
 }

@@ -174,7 +174,7 @@ class Controller {
     } finally {
       this.#options.signal.removeEventListener('abort', end);
       server?.close();
-      this.#clients.close();
+      await this.#clients.close();
       this.#links?.close();
       await this.#store[Symbol.asyncDispose]();
       this.#lock.release();

@@ -6,9 +6,9 @@ import {
   type MessageConnection,
   ResponseError,
   StreamMessageReader,
-  StreamMessageWriter,
 } from 'vscode-jsonrpc/node';
 import { DynamoError, messageOf, type SerializedError } from '../base/errors.ts';
+import { WholeMessageWriter } from './whole-message-writer.ts';
 
 /**
  * JSON-RPC over a stream: how client, controller and agents speak, on Unix sockets here and over SSH streams elsewhere.
@@ -17,6 +17,10 @@ import { DynamoError, messageOf, type SerializedError } from '../base/errors.ts'
 
 /** Name → parameters and result of each request a peer answers. */
 export type Methods = Record<string, { params: unknown; result: unknown }>;
+
+/** Turns of the event loop that answers of a peer that has left are given. */
+const LAST_TURNS = 500;
+
 /** Name → parameters of each notification a peer sends. */
 export type Notifications = Record<string, unknown>;
 
@@ -31,17 +35,26 @@ export class RpcPeer<
   readonly #connection: MessageConnection;
   readonly #socket: Duplex;
   #open = true;
+  /** Requests without an answer. */
+  #waiting = 0;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
     if (socket instanceof net.Socket) socket.setNoDelay(true); // 44 ms a call without it
-    this.#connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
+    this.#connection = createMessageConnection(new StreamMessageReader(socket), new WholeMessageWriter(socket));
     this.closed = new Promise((resolve) => {
       const end = () => {
         if (!this.#open) return;
         this.#open = false;
-        this.#connection.dispose();
-        resolve();
+        // What the other side said last may not have had its turn yet: one message a turn is taken.
+        let turns = LAST_TURNS;
+        const settle = () => {
+          turns -= 1;
+          if (this.#waiting > 0 && turns > 0) return void setImmediate(settle);
+          this.#connection.dispose();
+          resolve();
+        };
+        settle();
       };
       socket.once('close', end);
       this.#connection.onClose(end);
@@ -87,6 +100,7 @@ export class RpcPeer<
     });
     left.catch(() => {});
     const answer = this.#connection.sendRequest<Remote[K]['result']>(method, params);
+    this.#waiting += 1;
     answer.catch(() => {});
     const timeout = new AbortController();
     try {
@@ -96,6 +110,7 @@ export class RpcPeer<
     } catch (error) {
       throw fromResponseError(error, method);
     } finally {
+      this.#waiting -= 1;
       timeout.abort();
     }
   }
@@ -110,9 +125,13 @@ export class RpcPeer<
     return this.#open;
   }
 
+  /** What was answered before is sent first: an answer waits for its turn, and a busy machine may take its time. */
   close(): void {
     if (this.#socket.destroyed) return;
-    this.#socket.end(() => this.#socket.destroy());
+    const end = () => this.#socket.end(() => this.#socket.destroy());
+    if (!this.#open) end();
+    // Messages are written in order; those that begin with `$/` mean nothing to the other side.
+    else this.#connection.sendNotification('$/closing').then(end, end);
   }
 }
 

@@ -143,7 +143,7 @@ export class TestHost {
 
   /** Command lines of all that runs on it beside its first process and sshd. */
   processes(): string[] {
-    return this.run(`for dir in /proc/[0-9]*; do tr '\\0' ' ' < $dir/cmdline 2>/dev/null && echo; done`)
+    return this.run(`for dir in /proc/[0-9]*; do tr '\\0' ' ' < $dir/cmdline 2>/dev/null && echo; done; true`)
       .split('\n')
       .map((line) => line.trim())
       .filter(
