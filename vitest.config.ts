@@ -3,6 +3,14 @@ import { defineConfig } from 'vitest/config';
 /** Tests over several hosts. */
 const HOSTS = ['test/integration/hosts/**/*.test.ts', 'test/e2e/hosts*.test.ts'];
 
+/** A kill at every step, every row of the unattended matrix: minutes of starts and stops. */
+const MATRIX = [
+  'test/integration/supervise/sigkill-matrix.test.ts',
+  'test/e2e/rolling.test.ts',
+  'test/e2e/scale.test.ts',
+  'test/e2e/unattended-matrix.test.ts',
+];
+
 /** `unit` is pure and fast; the others own real processes and sockets, so their files run one after another. */
 export default defineConfig({
   test: {
@@ -22,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          exclude: HOSTS,
+          exclude: [...HOSTS, ...MATRIX],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 120_000,
@@ -33,7 +41,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: HOSTS,
+          exclude: [...HOSTS, ...MATRIX],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // `npm run test:matrix`.
+        test: {
+          name: 'matrix',
+          include: MATRIX,
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 240_000,

@@ -43,11 +43,11 @@ try {
 }
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** What takes minutes has commands of its own: `npm run test:hosts`, `npm run test:engines`. */
+/** What takes minutes has commands of its own: `npm run test:matrix`, `test:hosts`, `test:engines`. */
 function projects(args) {
   return args.some((arg) => arg.startsWith('--project'))
     ? args
-    : ['--project', '!engines', '--project', '!hosts', ...args];
+    : ['--project', '!engines', '--project', '!hosts', '--project', '!matrix', ...args];
 }
 
 function reporters(args) {
