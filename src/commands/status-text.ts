@@ -4,6 +4,9 @@ import type { DeploymentSnapshot, ExitSnapshot, PhaseSnapshot, ProcessSnapshot }
 import type { GpuUse } from '../hosts/gpu-use.ts';
 import { renderTable } from './table.ts';
 
+/** A start that was over sooner needs no explanation. */
+const WORTH_TELLING_MS = 3_000;
+
 /** The text of `dynamo status`, at most 80 columns wide unless a reason is longer. Pure. */
 export function renderStatus(snapshot: DeploymentSnapshot): string {
   const lines = [
@@ -112,10 +115,10 @@ function crashNotes(exit: ExitSnapshot): string[] {
   return [`    cause: ${exit.cause}`, `    do: ${exit.fix}`, ...report];
 }
 
-/** `95 s to start: start 12 s, weights 30 s, prove 1 s`; undefined where only one phase is known. */
+/** `95 s to start: start 12 s, weights 30 s, prove 1 s`; undefined where only one phase is known, or all were short. */
 export function describePhases(phases: readonly PhaseSnapshot[]): string | undefined {
-  if (phases.filter(({ phase }) => phase !== 'prove').length < 2) return undefined;
   const total = phases.reduce((sum, { ms }) => sum + ms, 0);
+  if (total < WORTH_TELLING_MS || phases.filter(({ phase }) => phase !== 'prove').length < 2) return undefined;
   const each = phases.map(({ phase, ms }) => `${phase} ${formatDuration(ms)}`);
   return `${formatDuration(total)} to start: ${each.join(', ')}`;
 }

@@ -14,7 +14,7 @@ interface LedgerState {
   /** Generations for which they were started last. */
   ready: number;
   stopped: number;
-  /** Processes whose failure was told, as `NAME#INCARNATION`. */
+  /** Processes whose failure was told, as `NAME#MOMENT`, of its end. */
   failed: string[];
   running: RunningHook[];
 }

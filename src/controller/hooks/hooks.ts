@@ -137,4 +137,5 @@ export class Hooks {
   }
 }
 
-const keyOf = ({ name, generation }: ProcessSnapshot): string => `${name}#${generation}`;
+/** By its end: a process that is started again may have its next number while it still shows as failed. */
+const keyOf = ({ name, generation, lastExit }: ProcessSnapshot): string => `${name}#${lastExit?.at ?? generation}`;

@@ -169,6 +169,9 @@ describe('rolling restart and drain of a host', () => {
     );
     await demo.ready();
     await demo.act('drain', 'b');
+    // The answer may be here before the last change is told.
+    await demo.process('worker-1', 'down', ({ state }) => state === 'exited');
+    await demo.process('worker-2', 'down', ({ state }) => state === 'exited');
     const view = (await demo.snapshot())!;
     expect(view.processes.map(({ state }) => state)).toEqual(['ready', 'exited', 'exited']);
     await demo.stop();
