@@ -5,6 +5,7 @@ import { readDeployment, theOnlyDeployment } from '../deployment/local-view.ts';
 import { LogReader } from '../deployment/log-reader.ts';
 import { readRecord } from '../deployment/record.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
+import { parseEvent } from '../supervise/event-log.ts';
 import type { EventRecord } from '../supervise/protocol.ts';
 import { cleanText } from '../tui/text/clean-text.ts';
 import type { EventsFlags } from './events.ts';
@@ -53,13 +54,9 @@ function readAll(reader: LogReader): EventLine[] {
   return lines;
 }
 
-/** A line that was cut by a full disk is nobody's event. */
 function parseLine(text: string): EventLine[] {
-  try {
-    return [{ text, event: JSON.parse(text) as EventRecord }];
-  } catch {
-    return [];
-  }
+  const event = parseEvent(text);
+  return event ? [{ text, event }] : [];
 }
 
 async function print(lines: readonly EventLine[], { json }: EventsFlags): Promise<void> {

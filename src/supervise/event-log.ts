@@ -39,13 +39,16 @@ export function readEvents(file: string): EventRecord[] {
   } catch {
     return [];
   }
-  return text.split('\n').flatMap((line) => {
-    try {
-      return line === '' ? [] : [JSON.parse(line) as EventRecord];
-    } catch {
-      return [];
-    }
-  });
+  return text.split('\n').flatMap((line) => parseEvent(line) ?? []);
+}
+
+/** One line of an event log; undefined for one that was cut by a crash or a full disk. */
+export function parseEvent(line: string): EventRecord | undefined {
+  try {
+    return line === '' ? undefined : (JSON.parse(line) as EventRecord);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

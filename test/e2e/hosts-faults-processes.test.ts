@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasEtcd } from '../helpers/etcd-server.ts';
-import { Fleet, named, pidsOf, tell } from '../helpers/fleet.ts';
+import { Fleet, named, pidsOf, TWO_OF_EACH, tell } from '../helpers/fleet.ts';
 import { hasMooncake } from '../helpers/mooncake.ts';
 import { hasTestHosts } from '../helpers/test-hosts.ts';
 
@@ -10,9 +10,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasMooncake)('processes that die o
   beforeAll(async () => {
     fleet = await Fleet.start({
       hosts: 4,
-      workers: `
-  prefill: { replicas: 2, startTimeout: 3m, restart: { initialBackoff: 100ms, maxBackoff: 1s, maxRestarts: 100 } }
-  decode: { replicas: 2, startTimeout: 3m, restart: { initialBackoff: 100ms, maxBackoff: 1s, maxRestarts: 100 } }`,
+      workers: TWO_OF_EACH,
     });
   });
   afterAll(() => fleet?.[Symbol.asyncDispose]());

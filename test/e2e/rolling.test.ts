@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { steadyLoad } from '../helpers/steady-load.ts';
 import { waitFor } from '../helpers/until.ts';
 
 type Snapshot = Awaited<ReturnType<Sandbox['status']>>;
@@ -37,36 +38,11 @@ const envOf = (pid: number, name: string) =>
     .find((line) => line.startsWith(`${name}=`))
     ?.slice(name.length + 1);
 
-/** Requests one after the other on a few lines; resolves with what went wrong. */
-function load(endpoint: string) {
-  let stop = false;
-  let answered = 0;
-  const failed: string[] = [];
-  const lines = Array.from({ length: 3 }, async () => {
-    while (!stop) {
-      await ask(endpoint, 'mock-model', 20).then(
-        () => {
-          answered += 1;
-        },
-        (error: Error) => failed.push(error.message),
-      );
-    }
-  });
-  return {
-    answered: () => answered,
-    async end(): Promise<string[]> {
-      stop = true;
-      await Promise.all(lines);
-      return failed;
-    },
-  };
-}
-
 describe('serve --rolling', () => {
   it('replaces what changed one at a time under load; nothing is lost, and what did not change is not touched', async () => {
     await using box = new Sandbox();
     const before = await served(box, recipe(box, 'replicas: 2', ''));
-    const traffic = load(before.endpoint);
+    const traffic = steadyLoad(before.endpoint, 3);
     await waitFor('load', () => traffic.answered() > 5);
     const file = recipe(box, 'replicas: 2, env: { MARK: new }', 'env: { MARK: new }');
     expect((await serve(box, file)).code).toBe(3);
@@ -134,7 +110,7 @@ describe('serve --rolling', () => {
     const wrapper = box.file('wrapper.sh', `[ -n "$POISON" ] && { echo poisoned; exit 7; }\nexec ${dynamo} "$@"\n`);
     const prefill = `replicas: 2, command: [sh, ${wrapper}]`;
     const before = await served(box, recipe(box, prefill, ''));
-    const traffic = load(before.endpoint);
+    const traffic = steadyLoad(before.endpoint, 3);
     const bad = await serve(box, recipe(box, `${prefill}, env: { POISON: 1 }`, ''), '--rolling');
     expect(bad.code).toBe(5);
     expect(bad.stderr).toContain('poisoned');

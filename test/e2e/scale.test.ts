@@ -5,6 +5,7 @@ import { CHANGE_STEPS } from '../../src/supervise/change-steps.ts';
 import { readStat } from '../../src/supervise/identity.ts';
 import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
 import { freePort } from '../helpers/free-port.ts';
+import { steadyLoad } from '../helpers/steady-load.ts';
 import { waitFor } from '../helpers/until.ts';
 
 type Snapshot = Awaited<ReturnType<Sandbox['status']>>;
@@ -27,31 +28,6 @@ async function stopsClean(box: Sandbox): Promise<void> {
   await waitFor('nothing to be left', () => box.processes().length === 0);
 }
 
-/** Requests one after the other on a few lines until `stop`; resolves with what went wrong. */
-function load(endpoint: string) {
-  let stop = false;
-  let answered = 0;
-  const failed: string[] = [];
-  const lines = Array.from({ length: 4 }, async () => {
-    while (!stop) {
-      await ask(endpoint, 'mock-model', 20).then(
-        () => {
-          answered += 1;
-        },
-        (error: Error) => failed.push(error.message),
-      );
-    }
-  });
-  return {
-    answered: () => answered,
-    async end(): Promise<string[]> {
-      stop = true;
-      await Promise.all(lines);
-      return failed;
-    },
-  };
-}
-
 /** A free port whose next one is held by this test. */
 async function heldNeighbour(): Promise<{ port: number; holder: Server }> {
   for (;;) {
@@ -69,7 +45,7 @@ describe('dynamo scale', () => {
   it('adds and removes workers under load; nothing is lost, and those that stay are not touched', async () => {
     await using box = new Sandbox();
     const before = await served(box);
-    const traffic = load(before.endpoint);
+    const traffic = steadyLoad(before.endpoint, 4);
     await waitFor('load', () => traffic.answered() > 10);
 
     const up = await box.run('scale', 'prefill=3', 'decode=2');
@@ -129,7 +105,7 @@ describe('dynamo scale', () => {
     const dynamo = new URL('../../bin/dynamo', import.meta.url).pathname;
     const wrapper = box.file('wrapper.sh', `[ -e ${poison} ] && { echo poisoned; exit 7; }\nexec ${dynamo} "$@"\n`);
     const before = await served(box, '--set', `workers.decode.command=[sh, ${wrapper}]`);
-    const traffic = load(before.endpoint);
+    const traffic = steadyLoad(before.endpoint, 4);
     await waitFor('load', () => traffic.answered() > 5);
     writeFileSync(poison, '');
     const { code, stderr } = await box.run('scale', 'prefill=2', 'decode=2');

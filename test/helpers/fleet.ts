@@ -14,6 +14,11 @@ import { waitFor } from './until.ts';
 const PATIENCE_MS = 90_000;
 const RESTART = '{ initialBackoff: 100ms, maxBackoff: 1s, maxRestarts: 100 }';
 
+/** Workers of a recipe that come back quickly: one a host on four hosts. */
+export const TWO_OF_EACH = `
+  prefill: { replicas: 2, startTimeout: 3m, restart: { initialBackoff: 100ms, maxBackoff: 1s, maxRestarts: 100 } }
+  decode: { replicas: 2, startTimeout: 3m, restart: { initialBackoff: 100ms, maxBackoff: 1s, maxRestarts: 100 } }`;
+
 export interface FleetOptions {
   hosts: number;
   workers: string;

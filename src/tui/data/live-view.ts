@@ -6,7 +6,7 @@ import { LogReader } from '../../deployment/log-reader.ts';
 import type { DeploymentSnapshot } from '../../deployment/snapshot.ts';
 import { stopDeployment } from '../../deployment/start-deployment.ts';
 import { deploymentPaths } from '../../deployment/state-dir.ts';
-import type { EventRecord } from '../../supervise/protocol.ts';
+import { parseEvent } from '../../supervise/event-log.ts';
 import type { DeploymentView, Note, Numbered, ViewState } from '../deployment-view.ts';
 import { logText } from '../text/log-text.ts';
 import { LogFollow } from './log-follow.ts';
@@ -215,7 +215,7 @@ export class LiveView implements DeploymentView {
     let lines = tolerate(() => events.begin(EVENTS_KEPT), []);
     while (!signal.aborted) {
       if (lines.length > 0) {
-        const fresh = this.#numbered(lines.flatMap(parseEvent));
+        const fresh = this.#numbered(lines.flatMap((line) => parseEvent(line) ?? []));
         this.#set({ events: [...this.#state.events, ...fresh].slice(-EVENTS_KEPT) });
       }
       await pause(FILES_MS, signal);
@@ -306,14 +306,6 @@ export class LiveView implements DeploymentView {
       if (this.#changed) this.#publish();
     }, REPAINT_MS);
     for (const listener of this.#listeners) listener();
-  }
-}
-
-function parseEvent(line: string): EventRecord[] {
-  try {
-    return [JSON.parse(line) as EventRecord];
-  } catch {
-    return []; // half a line after a crash
   }
 }
 
