@@ -90,7 +90,8 @@ describe('SIGKILL at every step of a start', () => {
     delete process.env['DYNAMO_CRASH_AT'];
 
     if (actor === 'agent') {
-      // The controller replaces the agent, and the start completes.
+      // The controller replaces the agent, and the start completes. Killed at the last step, the agent dies when all is ready already.
+      await waitFor('the agent to be replaced', () => agentsSeen() === 2);
       await becomesReady();
       expect(agentsSeen()).toBe(2);
       await stopsWithoutATrace();
