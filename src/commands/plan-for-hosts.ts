@@ -72,7 +72,12 @@ function refuseUnusable(entries: readonly HostEntry[], facts: readonly HostFacts
 }
 
 function setupOf(entry: HostEntry, facts: HostFacts, kit: string, deployment: string, env: NodeJS.ProcessEnv) {
-  const common = { env: entry.env, labels: entry.labels, ...(entry.gpus && { gpus: entry.gpus }) };
+  const common = {
+    env: entry.env,
+    labels: entry.labels,
+    ...(entry.gpus && { gpus: entry.gpus }),
+    ...(entry.nics && { nics: entry.nics }),
+  };
   if (entry.local)
     return {
       ...common,

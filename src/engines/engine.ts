@@ -9,6 +9,7 @@ import type { KnownVersions } from './engine-version.ts';
 import type { ModelUse } from './model/check-model.ts';
 import type { ModelConfig } from './model/model-config.ts';
 import type { PhaseSignature } from './start-phase.ts';
+import type { WorkerNetwork } from './network-env.ts';
 
 /**
  * The port behind which every engine stands: what to run for a worker of a recipe, how to tell that it works, and what its
@@ -155,6 +156,8 @@ export interface WorkerPlacement {
   /** Its part of a worker that spans several hosts; null for a worker on one. Rank 0 leads and is the only one that serves. */
   node: { rank: number; size: number; leaderAddress: string } | null;
   drain: DrainSpec;
+  /** Networks of its host; absent: nothing is known. */
+  network?: WorkerNetwork;
   /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   startTimeoutMs: number;

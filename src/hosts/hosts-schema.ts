@@ -81,7 +81,7 @@ const shared = {
     .array(z.string().min(1))
     .min(1)
     .optional()
-    .describe('Network and RDMA devices that may be used, such as `[ens1f0, mlx5_0]`. Default: all.'),
+    .describe('Network and RDMA devices that may be used, such as `[ens1f0, mlx5_0]`; engines are told. Default: all.'),
   env: envMap.optional().describe('Environment of everything that dynamo starts there. `PATH` says where engines are.'),
   stateDir: hostPath.optional().describe('Folder on the host for state and logs. Default: `~/.local/state/dynamo`.'),
   kitDir: hostPath.optional().describe('Folder on the host for the kit. Default: `~/.local/share/dynamo/kits`.'),

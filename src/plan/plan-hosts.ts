@@ -12,6 +12,8 @@ export interface HostSetup {
   env?: Readonly<Record<string, EnvValue>>;
   /** Indices of the GPUs that may be used. Default: all. */
   gpus?: readonly number[];
+  /** Network and RDMA devices that may be used. Default: all, and libraries choose. */
+  nics?: readonly string[];
   /** Labels on top of those in the facts. */
   labels?: Readonly<Record<string, string>>;
 }

@@ -6,6 +6,7 @@ import { explainPort } from './explain-port.ts';
 import type { EnvValue, FreshPort, GroupMember, ProcessSpec } from './launch-plan.ts';
 import type { WorkerPlace } from './place-workers.ts';
 import { drainOf, livenessOf, restartOf } from './process-policies.ts';
+import { workerNetwork } from './worker-network.ts';
 
 type Member = WorkerPlace['members'][number];
 
@@ -55,6 +56,7 @@ function planMember(
       gpus: member.gpus,
       peerGpus: sorted(peers.filter((peer) => peer.host === host).flatMap((peer) => peer.gpus)),
       peerHosts: [...new Set(peers.map((peer) => peer.host.name))].filter((name) => name !== host.name),
+      network: workerNetwork(host.facts, host.nics, member.gpus),
       node: size === 1 ? null : { rank, size, leaderAddress: leader.host.facts.address },
       drain,
       selfCommand: host.selfCommand,

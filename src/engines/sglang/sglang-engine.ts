@@ -2,6 +2,7 @@ import { bracket } from '../../base/url-host.ts';
 import type { Check } from '../../plan/launch-plan.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { formatArgs, withoutArgs } from '../engine-args.ts';
+import { collectivesNetwork, kvTransferNetwork } from '../network-env.ts';
 import { KV_EVENTS_FROM, KV_REPLAY_FROM, visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { checkPair, checkWorker, SGLANG_COMBINATIONS } from './checks.ts';
 import { SGLANG_FAILURES } from './failures.ts';
@@ -123,6 +124,7 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
   const { address, ports: given, node } = placement;
   const cpu = onCpu(worker);
   const gpus = cpu ? { env: { CUDA_VISIBLE_DEVICES: '' }, reasons: [] } : visibleGpus(placement);
+  const network = collectivesNetwork(worker, placement);
   return {
     argv: [
       ...program(worker),
@@ -148,6 +150,7 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
       ...(node ? { SGLANG_HOST_IP: address } : {}),
       ...gpus.env,
     },
+      ...network.env,
     reasons: [
       ...gpus.reasons,
       ...(node?.rank === 0
@@ -155,13 +158,16 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
         : []),
       `pages of ${pageSize(worker)} tokens, the unit in which KV cache is kept and found again`,
     ],
+      ...network.reasons,
   };
 }
 
-function handOver(worker: WorkerSettings, { address, ports: given }: WorkerPlacement): EngineLaunch {
+function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
   if (!transfers(worker)) return { argv: [], env: {}, reasons: [] };
   const { lease } = worker.kvTransfer;
   const waitSeconds = String(lease === undefined ? DEFAULT_WAIT_SECONDS : Math.ceil(lease / 1_000));
+  const { address, ports: given } = placement;
+  const network = kvTransferNetwork(worker, placement);
   return {
     argv: [
       ...['--disaggregation-mode', worker.role],
@@ -175,9 +181,11 @@ function handOver(worker: WorkerSettings, { address, ports: given }: WorkerPlace
       SGLANG_DISAGGREGATION_WAITING_TIMEOUT: waitSeconds,
     },
     reasons: [
+      ...network.env,
       'NIXL hands the KV cache over (SGLang itself would take mooncake)',
       `prefill and decode wait ${waitSeconds} s for each other before a request fails`,
       'after a restart of one side of a pair the other side must restart as well: SGLang does not find its way back',
+      ...network.reasons,
     ],
   };
 }

@@ -4,6 +4,7 @@ import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSetti
 import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv, withoutArgs } from '../engine-args.ts';
 import { lengthOf, textOf, writtenFlag } from '../model/written-use.ts';
 import { refuseSettings } from '../refuse-settings.ts';
+import { kvTransferNetwork } from '../network-env.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM_RESERVED_ENV } from './facts.ts';
 
@@ -116,13 +117,14 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
   const gpus = visibleGpus(placement);
   return {
     argv: [
+  const network = transfers(worker) ? kvTransferNetwork(worker, placement) : { env: {}, reasons: [] };
       ...(worker.command ?? ['trtllm-serve']),
       ...['serve', worker.model, '--served_model_name', worker.servedModelName],
       ...['--host', placement.address, '--port', String(placement.ports['http'])],
       ...(hasOptions ? ['--extra_llm_api_options', `{file:${OPTIONS_FILE}}`] : []),
       ...formatArgs(withoutArgs(worker.args, [OPTIONS_FLAG]), { lists: 'commas', off: 'omit', underscores: true }),
     ],
-    env: { ...gpus.env, ...worker.env },
+    env: { ...gpus.env, ...network.env, ...worker.env },
     // JSON is YAML.
     ...(hasOptions ? { files: [{ name: OPTIONS_FILE, content: `${JSON.stringify(config, null, 2)}\n` }] } : {}),
     reasons: [
@@ -134,6 +136,7 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
         : []),
     ],
   };
+      ...network.reasons,
 }
 
 function readiness(worker: WorkerSettings): Check[] {

@@ -1,4 +1,5 @@
 import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import { collectivesNetwork } from '../network-env.ts';
 import { dataRanks } from './worker-shape.ts';
 
 /**
@@ -6,11 +7,13 @@ import { dataRanks } from './worker-shape.ts';
  * leader serves for all, followers run engines only and find it by its RPC port. Without data parallelism the tensor- and
  * pipeline-parallel ranks are shared out, and the hosts meet at the master port. Flags of 0.22 to 0.32; not run on GPUs.
  */
-export function acrossHosts(worker: WorkerSettings, { node, address, ports }: WorkerPlacement): EngineLaunch {
+export function acrossHosts(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
+  const { node, address, ports } = placement;
   if (!node) return { argv: [], env: {}, reasons: [] };
   const { rank, size, leaderAddress } = node;
   // The address its sockets between the hosts are bound to; otherwise that of the default route.
-  const env = { VLLM_HOST_IP: address };
+  const network = collectivesNetwork(worker, placement);
+  const env = { VLLM_HOST_IP: address, ...network.env };
   const ranks = dataRanks(worker);
   if (ranks === 1)
     return {
@@ -19,7 +22,10 @@ export function acrossHosts(worker: WorkerSettings, { node, address, ports }: Wo
         ...['--master-addr', leaderAddress, '--master-port', String(ports['master'])],
       ],
       env,
-      reasons: rank === 0 ? [`leads ${size} hosts, which meet at ${leaderAddress}, port ${ports['master']}`] : [],
+      reasons: [
+        ...(rank === 0 ? [`leads ${size} hosts, which meet at ${leaderAddress}, port ${ports['master']}`] : []),
+        ...network.reasons,
+      ],
     };
   const local = ranks / size;
   const first = rank * local;
@@ -30,7 +36,7 @@ export function acrossHosts(worker: WorkerSettings, { node, address, ports }: Wo
       ...['--data-parallel-address', leaderAddress],
     ],
     env,
-    reasons: [`runs the data-parallel ranks ${first} to ${first + local - 1} of ${ranks}`],
+    reasons: [`runs the data-parallel ranks ${first} to ${first + local - 1} of ${ranks}`, ...network.reasons],
   };
 }
 

@@ -4,6 +4,7 @@ import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
 import type { KnownVersions } from '../engine-version.ts';
 import { hasStateSpace } from '../model/model-traits.ts';
 import {
+import { kvTransferNetwork } from '../network-env.ts';
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
   KV_EVENTS_FROM,
@@ -189,6 +190,7 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
   if (!transfers(worker)) return { argv, env, reasons };
   return {
     argv,
+  const network = kvTransferNetwork(worker, placement);
     env: {
       ...env,
       // The only layout of convolution states that NIXL can move.
@@ -196,11 +198,16 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
       [SIDE_CHANNEL_HOST]: placement.address,
       [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
     },
-    reasons: [...reasons, explainUcx(worker, placement)],
+    reasons: [
+      ...reasons,
+      ...network.reasons,
+      explainUcx({ ...worker, env: { ...network.env, ...worker.env } }, placement),
+    ],
+      ...network.env,
   };
 }
 
-function explainUcx(worker: WorkerSettings, { peerHosts }: WorkerPlacement): string {
+function explainUcx(worker: WorkerSettings, { peerHosts, network }: WorkerPlacement): string {
   const set = ['UCX_TLS', 'UCX_NET_DEVICES'].flatMap((name) => {
     const value = worker.env[name];
     return typeof value === 'string' ? [`${name}=${value}`] : [];
@@ -208,7 +215,8 @@ function explainUcx(worker: WorkerSettings, { peerHosts }: WorkerPlacement): str
   if (set.length > 0)
     return `${set.join(', ')} ${set.length === 1 ? 'is' : 'are'} set: UCX is what NIXL moves blocks with, NCCL_* do not matter to it`;
   if (peerHosts.length > 0 && !onCpu(worker))
-    return `UCX chooses how blocks travel to and from ${peerHosts.join(', ')} (RDMA where it finds a device, else TCP): UCX_TLS and UCX_NET_DEVICES are not set`;
+    return `UCX chooses how blocks travel to and from ${peerHosts.join(', ')} (RDMA where it finds a device, else TCP): UCX_TLS and UCX_NET_DEVICES are not set${nearest}`;
+  const nearest = network?.nearest.length ? `; nearest to its GPUs: ${network.nearest.join(', ')}` : '';
   return onCpu(worker)
     ? 'UCX chooses shared memory or TCP itself: UCX_TLS and UCX_NET_DEVICES are not set'
     : 'UCX chooses how blocks travel (NVLink by cuda_ipc within a host): UCX_TLS and UCX_NET_DEVICES are not set';

@@ -1,5 +1,5 @@
 import type { HostEntry } from '../host-entry.ts';
-import type { GpuFacts, HostFacts } from '../host-facts.ts';
+import type { GpuFacts, HostFacts, NicFacts, RdmaFacts } from '../host-facts.ts';
 import { ephemeralRange } from '../local-facts.ts';
 import { parseSocketTable } from '../tcp-sockets.ts';
 import { clockSkew, parseDate } from './clock.ts';
@@ -55,7 +55,7 @@ export function parseFacts(output: ProbeOutput, entry: HostEntry, asked: AskedAt
     node: nodeOf(output.lines('node')[0]),
     labels: entry.labels,
     numa: parseNuma(output.lines('numa')),
-    nics: nics.filter((nic) => entry.nics === undefined || entry.nics.includes(nic.name)),
+    nics: usableNics(nics, parseRdma(output.lines('rdma')), entry, sshAddress),
     ...gpuLinks(output, allowed, entry, known?.bootId === boot ? known : undefined),
     driver,
     gpuProblem: gpuProblem(output),
@@ -71,6 +71,24 @@ export function parseFacts(output: ProbeOutput, entry: HostEntry, asked: AskedAt
     sshAddress,
     defaultNic: parseDefaultNic(output.lines('routes')),
   };
+}
+
+/** Those that the hosts file allows. Where none of them has an address, also the one that the others must reach it by. */
+function usableNics(
+  nics: readonly NicFacts[],
+  rdma: readonly RdmaFacts[],
+  { nics: named, dataAddress }: HostEntry,
+  sshAddress: string | null,
+): NicFacts[] {
+  if (named === undefined) return [...nics];
+  const has = (nic: NicFacts, address: string | null): boolean => nic.addresses.some((one) => one.address === address);
+  const isNamed = (nic: NicFacts): boolean => named.includes(nic.name);
+  const ofNamedDevice = (nic: NicFacts): boolean =>
+    rdma.some((port) => named.includes(port.device) && port.netdev === nic.name);
+  if (dataAddress !== undefined) return nics.filter((nic) => isNamed(nic) || has(nic, dataAddress));
+  const addressed = [isNamed, ofNamedDevice].find((rule) => nics.some((nic) => rule(nic) && nic.addresses.length > 0));
+  if (addressed === isNamed) return nics.filter(isNamed);
+  return nics.filter((nic) => isNamed(nic) || (addressed ? ofNamedDevice(nic) : has(nic, sshAddress)));
 }
 
 /** Ways between the GPUs that may be used, and from RDMA devices to them. */
