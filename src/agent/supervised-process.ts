@@ -3,10 +3,7 @@ import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
-import { processLog } from '../deployment/state-dir.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
-import { lastLines } from '../supervise/log-tail.ts';
-import { decideRestart, describeExit } from '../supervise/restart-policy.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
 import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
@@ -15,11 +12,11 @@ import { writeLaunchFiles } from './launch-files.ts';
 import { nextIncarnation } from './next-incarnation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
+import { ProcessOutput } from './process-output.ts';
 import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { RunFolders } from './run-folders.ts';
-import { FAR_BYTES, FAR_LINES, tellingLines } from './telling-lines.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
@@ -42,6 +39,7 @@ export class SupervisedProcess implements GangProcess {
   readonly #status: ProcessStatus;
   readonly #runs: RunFolders;
   readonly #exits: ExitRecord;
+  readonly #output: ProcessOutput;
   readonly #phases = new PhaseClock();
   #shim: ShimProcess | undefined;
   /** A spawn under way: whoever stops the process waits for it, so that no shim comes up behind its back. */
@@ -61,6 +59,7 @@ export class SupervisedProcess implements GangProcess {
     this.#status = new ProcessStatus(spec.name, context.events, context.changed);
     this.#runs = new RunFolders(context.paths, spec.name);
     this.#exits = new ExitRecord(spec, context);
+    this.#output = new ProcessOutput(spec, context);
   }
 
   get spec(): ProcessSpec {
@@ -83,7 +82,7 @@ export class SupervisedProcess implements GangProcess {
   async nextIncarnation(): Promise<Partial<JournalProcess> | undefined> {
     if (this.running) return undefined;
     const { journal, freshPorts } = this.#context;
-    return nextIncarnation(journal.process(this.spec.name), freshPorts, this.#logFile);
+    return nextIncarnation(journal.process(this.spec.name), freshPorts, this.#output.file);
   }
 
   /** Spawns the shim of the incarnation the journal names; it waits for `launch`. Does nothing while one is alive. */
@@ -105,7 +104,7 @@ export class SupervisedProcess implements GangProcess {
       argv: writeLaunchFiles(this.spec, path.join(this.#context.paths.dir, 'files', this.spec.name)),
       env: { ...environment(this.spec), DYNAMO_RUN_ID: runId },
       cwd: this.spec.cwd,
-      logFile: this.#logFile,
+      logFile: this.#output.file,
       lockFds: lockFds(this.spec),
     });
     this.#runs.prune(incarnation);
@@ -215,14 +214,14 @@ export class SupervisedProcess implements GangProcess {
       pid: this.running ? (this.#shim?.enginePid ?? null) : null,
       lastExit: this.#exits.last,
       startPhases: this.#phases.durations(performance.now()),
-      logFile: this.#logFile,
+      logFile: this.#output.file,
     });
   }
 
   async #becomeReady(signal: AbortSignal): Promise<void> {
     try {
       await awaitReadiness(this.spec, {
-        lastLines: (count) => this.#lastLines(count),
+        lastLines: (count) => this.#output.last(count),
         onWaiting: (text) => {
           this.#status.waitFor(text);
         },
@@ -240,7 +239,7 @@ export class SupervisedProcess implements GangProcess {
           : new DynamoError('NOT_READY', `${this.spec.name}: ${messageOf(error)}`, { cause: error });
       this.#failure = new DynamoError(failure.code, failure.message, {
         hint: failure.hint,
-        details: failure.details.length > 0 ? failure.details : this.#lastLines(20),
+        details: failure.details.length > 0 ? failure.details : this.#output.last(20),
       });
       this.#context.events.write('not-ready', failure.message, this.spec.name);
       if (this.#context.mayRestart()) this.#kill(failure.message);
@@ -283,30 +282,20 @@ export class SupervisedProcess implements GangProcess {
   #afterExit(exit: ShimExit, note: string | null): void {
     const readyForMs = this.#readySince === undefined ? null : performance.now() - this.#readySince;
     this.#readySince = undefined;
-    const lines = tellingLines(this.spec, this.#lastLines(FAR_LINES, FAR_BYTES), 20);
-    const how = note ? `${describeExit(exit)} (${note})` : describeExit(exit);
-    const crash = { exit, how, readyForMs, lines };
+    const lines = this.#output.telling(20);
+    const crash = { exit, note, readyForMs, lines };
     this.#context.onGone(this);
     if (!this.#context.mayRestart()) {
-      this.#exits.record(crash, how, true, this.#ended());
+      const how = this.#exits.recordFatal(crash, this.#ended());
       this.#failure ??= explainExit(this.spec, how, lines, this.#exits.last?.report ?? null);
-      this.#context.events.write('exited', this.#failure.message, this.spec.name);
-      this.#exits.announce();
+      this.#exits.announce(this.#failure.message);
       this.#status.set('failed', null);
       return;
     }
-    const entry = this.#context.journal.process(this.spec.name);
-    const rule = this.spec.restart;
-    const decision = decideRestart(
-      rule,
-      { ...exit, readyForMs: readyForMs ?? 0 },
-      entry.attempt,
-      this.#context.random(),
-    );
-    const reason = note ? `${decision.reason} (${note})` : decision.reason;
-    this.#exits.record(crash, reason, decision.action !== 'done', this.#ended());
-    this.#context.events.write('exited', reason, this.spec.name);
-    this.#exits.announce();
+    const { attempt } = this.#context.journal.process(this.spec.name);
+    const decision = this.#exits.decide(crash, attempt, this.#ended());
+    const { reason } = decision;
+    this.#exits.announce(reason);
     if (decision.action === 'restart') {
       void this.#restart(decision.attempt, decision.delayMs, reason);
       return;
@@ -355,7 +344,7 @@ export class SupervisedProcess implements GangProcess {
       pid: this.#shim?.enginePid ?? null,
       killedBecause: this.#killReason,
       wasDoing: this.#status.state === 'starting' ? this.#status.waitingFor : null,
-      logFile: this.#logFile,
+      logFile: this.#output.file,
     };
   }
 
@@ -373,14 +362,5 @@ export class SupervisedProcess implements GangProcess {
     this.#stopping = false;
     this.#failure = undefined;
     this.#killReason = null;
-  }
-
-  #lastLines(count: number, maxBytes?: number): string[] {
-    const entry = this.#context.journal.process(this.spec.name);
-    return lastLines(this.#logFile, count, entry.logOffset, maxBytes);
-  }
-
-  get #logFile(): string {
-    return processLog(this.#context.paths, this.spec.name);
   }
 }
