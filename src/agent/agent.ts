@@ -17,7 +17,8 @@ import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import { AgentJournal, journalledDiscovery } from './agent-journal.ts';
 import { AgentStore } from './agent-store.ts';
-import { decidePendingChange, handleChanges } from './change-handlers.ts';
+import { handleChanges } from './change-handlers.ts';
+import { ControllerSilence } from './controller-silence.ts';
 import { CrashReporter } from './crash/crash-reporter.ts';
 import { Gang } from './gang.ts';
 import { HighestEpoch } from './highest-epoch.ts';
@@ -31,9 +32,6 @@ type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
 
 /** Events told at once at most. */
 const EVENTS_TOLD = 2_000;
-
-/** An agent without work and without a controller ends after this long. */
-const IDLE_MS = 3_000;
 
 export interface AgentOptions {
   deployment: string;
@@ -78,7 +76,7 @@ class Agent {
   readonly #peers = new Set<ControllerPeer>();
   #controller: ControllerPeer | undefined;
   readonly #epoch: HighestEpoch;
-  #inDoubt = false;
+  #silence!: ControllerSilence;
   #gang!: Gang;
   readonly #store: AgentStore;
 
@@ -115,6 +113,16 @@ class Agent {
       crashes,
       changed: () => this.#announce(),
     });
+    this.#silence = new ControllerSilence({
+      gang: this.#gang,
+      journal: this.#journal,
+      store: this.#store,
+      lease: this.#lease,
+      events: this.#events,
+      hasController: () => this.#controller?.open === true,
+      changed: () => this.#announce(),
+      leave: stop,
+    });
     await this.#gang.adopt();
     const keeping = this.#keepLogs(signal);
     const watching = this.#hostWatch.run(signal);
@@ -123,8 +131,8 @@ class Agent {
     this.#options.onListening();
     if (this.#gang.phase === 'stopping') void this.#gang.stop(true);
     await this.#lease.watch(
-      () => this.#patienceMs(),
-      () => this.#onSilence(),
+      () => this.#silence.patienceMs,
+      () => this.#silence.decide(),
       signal,
     );
     server.close();
@@ -147,62 +155,6 @@ class Agent {
       onProblem: (file, message) => this.#events.write('log', `${file} is not kept as it should be: ${message}`),
     });
     return keeper.run(signal);
-  }
-
-  #patienceMs(): number {
-    return this.#gang.idle ? IDLE_MS : this.#journal.state.startLeaseMs;
-  }
-
-  /** The controller has been silent for too long. What that means depends on whether the start was committed. */
-  async #onSilence(): Promise<void> {
-    if (this.#gang.idle) {
-      if (!this.#controller?.open) this.#ended.abort();
-      return;
-    }
-    if (this.#gang.phase === 'committed') return this.#decideChange();
-    if (this.#gang.phase === 'stopping') return;
-    // A controller commits only after every agent has answered `publish`, which leaves `published` behind.
-    if (this.#gang.phase !== 'published') return this.#undoForSilence();
-    try {
-      const { generation, planHash } = this.#journal.state;
-      const record = await this.#store.discovery.readCommit(generation);
-      this.#inDoubt = false;
-      if (record?.planHash === planHash) {
-        this.#gang.settle();
-        return;
-      }
-    } catch (error) {
-      if (!this.#inDoubt)
-        this.#events.write('in-doubt', `cannot read the commit record, keeping everything: ${messageOf(error)}`);
-      this.#inDoubt = true;
-      this.#announce();
-      return;
-    }
-    await this.#undoForSilence();
-  }
-
-  /** A change whose controller is gone is settled or taken back; a store that cannot be read leaves it as it is. */
-  async #decideChange(): Promise<void> {
-    if (!this.#gang.change.pending) return;
-    try {
-      await decidePendingChange(this.#gang.change, this.#journal.state.generation, this.#store.discovery);
-    } catch (error) {
-      if (!this.#inDoubt)
-        this.#events.write('in-doubt', `cannot read the commit record of a change: ${messageOf(error)}`);
-      this.#inDoubt = true;
-      this.#announce();
-      return;
-    }
-    this.#inDoubt = false;
-    this.#announce();
-  }
-
-  async #undoForSilence(): Promise<void> {
-    const silentS = (this.#lease.silentForMs() / 1000).toFixed(1);
-    await this.#gang.undo(
-      `no controller for ${silentS} s before the commit: undoing generation ${this.#journal.state.generation}`,
-    );
-    this.#ended.abort();
   }
 
   #accept(socket: net.Socket): void {
@@ -302,7 +254,7 @@ class Agent {
     if (this.#controller && this.#controller !== peer) this.#controller.close();
     this.#controller = peer;
     this.#lease.renew();
-    this.#inDoubt = false;
+    this.#silence.over();
   }
 
   /** Serving needs no store, so its absence shows only where it is told. */
@@ -338,7 +290,7 @@ class Agent {
       phase,
       generation,
       planHash,
-      inDoubt: this.#inDoubt,
+      inDoubt: this.#silence.inDoubt,
       storeProblem: this.#store.problem,
       processes: this.#gang.snapshots(),
       pairs: this.#gang.pairs(),
