@@ -2,13 +2,20 @@ import { rmSync } from 'node:fs';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
 import { benchAction } from '../bench/bench-action.ts';
+import type { BenchFlags } from '../bench/bench-options.ts';
 import { applyAliases, readBenchOptions } from '../bench/bench-options.ts';
 import { findEndpoint } from '../deployment/local-view.ts';
 import { stopDeployment } from '../deployment/start-deployment.ts';
 import { listDeploymentNames } from '../deployment/state-dir.ts';
 import { listBuiltInRecipes } from '../recipe/find-recipe.ts';
-import type { BenchCommandFlags } from './bench.ts';
 import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
+
+export interface BenchCommandFlags extends BenchFlags {
+  set?: string[];
+  hosts?: string;
+  nodeArchive?: string;
+  keep?: boolean;
+}
 
 /** `dynamo bench`: a URL stands for itself, a file or the name of a recipe that does not run is served for the measurement. */
 export async function runBenchCommand(target: string, flags: BenchCommandFlags): Promise<void> {

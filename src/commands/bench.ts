@@ -1,14 +1,7 @@
 import { type Command, Option } from 'commander';
-import type { BenchFlags } from '../bench/bench-options.ts';
+import type { BenchCommandFlags } from './bench-run.ts';
 import type { CommandEntry } from './command.ts';
 import { NODE_ARCHIVE_OPTION } from './recipe-options.ts';
-
-export interface BenchCommandFlags extends BenchFlags {
-  set?: string[];
-  hosts?: string;
-  nodeArchive?: string;
-  keep?: boolean;
-}
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
 

@@ -1,5 +1,14 @@
 import { DynamoError } from '../base/errors.ts';
-import type { ChatFlags } from './chat.ts';
+
+export interface ChatFlags {
+  url?: string;
+  model?: string;
+  system?: string;
+  maxTokens?: string;
+  temperature?: string;
+  apiKeyEnv?: string;
+  json?: boolean;
+}
 
 /** Words of the command line, told apart. */
 export interface ChatWords {

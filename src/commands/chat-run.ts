@@ -7,7 +7,7 @@ import type { ChatMessage, ChatOptions } from '../chat/chat-request.ts';
 import { printable } from '../chat/printable.ts';
 import { findEndpoint, theOnlyDeployment } from '../deployment/local-view.ts';
 import { listDeploymentNames } from '../deployment/state-dir.ts';
-import type { ChatFlags } from './chat.ts';
+import type { ChatFlags } from './chat-arguments.ts';
 import { readSampling, splitChatWords } from './chat-arguments.ts';
 import { converse } from './chat-session.ts';
 import { dim, fold } from './text-style.ts';

@@ -1,14 +1,5 @@
+import type { ChatFlags } from './chat-arguments.ts';
 import type { CommandEntry } from './command.ts';
-
-export interface ChatFlags {
-  url?: string;
-  model?: string;
-  system?: string;
-  maxTokens?: string;
-  temperature?: string;
-  apiKeyEnv?: string;
-  json?: boolean;
-}
 
 export const chatCommand: CommandEntry = {
   name: 'chat',

@@ -8,8 +8,14 @@ import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
 import { parseEvent } from '../supervise/event-log.ts';
 import type { EventRecord } from '../supervise/protocol.ts';
 import { cleanText } from '../tui/text/clean-text.ts';
-import type { EventsFlags } from './events.ts';
 import { parseTime } from './log-query.ts';
+
+export interface EventsFlags {
+  follow?: boolean;
+  json?: boolean;
+  since?: string;
+  tail?: string;
+}
 
 const DEFAULT_TAIL = 50;
 const FOLLOW_MS = 150;

@@ -1,11 +1,5 @@
 import type { CommandEntry } from './command.ts';
-
-export interface EventsFlags {
-  follow?: boolean;
-  json?: boolean;
-  since?: string;
-  tail?: string;
-}
+import type { EventsFlags } from './events-run.ts';
 
 export const eventsCommand: CommandEntry = {
   name: 'events',

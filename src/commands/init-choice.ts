@@ -4,7 +4,17 @@ import { findCommand } from '../hosts/find-command.ts';
 import { listGpus } from '../hosts/gpus.ts';
 import { type Machine, proposeEngine, proposeGpus, proposeModel, proposeTemplate } from '../init/propose.ts';
 import { findTemplate, type Template, type TemplateEngine } from '../init/templates.ts';
-import type { InitFlags } from './init.ts';
+
+export interface InitFlags {
+  model?: string;
+  engine?: string;
+  gpus?: string;
+  port?: string;
+  output?: string;
+  force?: boolean;
+  list?: boolean;
+  json?: boolean;
+}
 
 /** What is to be written, before the files' names are known. */
 export interface InitChoice {

@@ -7,7 +7,7 @@ import { findEngine } from '../engines/find-engine.ts';
 import { findCommand } from '../hosts/find-command.ts';
 import { renderTemplate, type TemplateValues } from '../init/render-template.ts';
 import { readTemplate, TEMPLATES } from '../init/templates.ts';
-import type { InitFlags } from './init.ts';
+import type { InitFlags } from './init-choice.ts';
 import { type InitChoice, lookAround, proposeInit } from './init-choice.ts';
 import { askInit } from './init-questions.ts';
 import { loadCheckedRecipe } from './plan-recipe.ts';

@@ -1,16 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CommandEntry } from './command.ts';
-
-export interface InitFlags {
-  model?: string;
-  engine?: string;
-  gpus?: string;
-  port?: string;
-  output?: string;
-  force?: boolean;
-  list?: boolean;
-  json?: boolean;
-}
+import type { InitFlags } from './init-choice.ts';
 
 export const initCommand: CommandEntry = {
   name: 'init',

@@ -4,8 +4,12 @@ import { until } from '../base/until.ts';
 import { readSnapshot, theOnlyDeployment } from '../deployment/local-view.ts';
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { fetchText } from '../supervise/probes.ts';
-import type { WaitFlags } from './wait.ts';
 import type { WaitGoal } from './wait-goals.ts';
+
+export interface WaitFlags {
+  timeout: string;
+  json?: boolean;
+}
 
 const LOOK_MS = 100;
 const SLOWEST_LOOK_MS = 1_000;

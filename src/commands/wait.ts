@@ -1,11 +1,7 @@
 import { Argument } from 'commander';
 import type { CommandEntry } from './command.ts';
 import { WAIT_GOALS, type WaitGoal } from './wait-goals.ts';
-
-export interface WaitFlags {
-  timeout: string;
-  json?: boolean;
-}
+import type { WaitFlags } from './wait-run.ts';
 
 export const waitCommand: CommandEntry = {
   name: 'wait',

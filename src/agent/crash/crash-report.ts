@@ -4,6 +4,7 @@ import { diagnose } from '../../engines/engine.ts';
 import { findEngine, isEngineName } from '../../engines/find-engine.ts';
 import type { GpuFacts } from '../../hosts/host-facts.ts';
 import type { ProcessSpec } from '../../plan/launch-plan.ts';
+import type { CrashVerdict } from './crash-verdict.ts';
 import { explainKernelLines } from './kernel-lines.ts';
 
 /** What the agent knew at the moment a process ended unasked. */
@@ -40,12 +41,6 @@ export interface PeerState {
   pair: string;
   /** How it ended last, when that was in the last minute. */
   ended: string | null;
-}
-
-/** One cause and one next step. */
-export interface CrashVerdict {
-  cause: string;
-  fix: string | null;
 }
 
 /**

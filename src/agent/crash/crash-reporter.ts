@@ -1,7 +1,8 @@
 import { messageOf } from '../../base/errors.ts';
 import type { EventLog } from '../../supervise/event-log.ts';
 import { lookAtMachine, writeCrashReport } from './crash-files.ts';
-import { type CrashFacts, type CrashVerdict, judgeCrash } from './crash-report.ts';
+import { type CrashFacts, judgeCrash } from './crash-report.ts';
+import type { CrashVerdict } from './crash-verdict.ts';
 
 /** What is known of a crash, and the path of its report; null when that could not be written. */
 export interface CrashNews extends CrashVerdict {

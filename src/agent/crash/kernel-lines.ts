@@ -1,4 +1,4 @@
-import type { CrashVerdict } from './crash-report.ts';
+import type { CrashVerdict } from './crash-verdict.ts';
 
 /** Lines of the kernel's log that can explain why a worker ended. */
 export const isTelling = (line: string): boolean =>
