@@ -41,5 +41,8 @@ describe('withoutUntrustedFields', () => {
         '{"model":"m","kv_transfer_params":{},"prompt":"p","kv\\u005ftransfer_params":1,"bootstrap_host":"h","bootstrap_port":1,"bootstrap_room":2,"nvext":{},"vllm_xargs":{"kv_transfer_params":"x"}}',
       ),
     ).toBe('{"model":"m","prompt":"p"}');
+    expect(strip('{"model":"m","ec_transfer_params":{},"prompt":"p","vllm_xargs":{"ec_transfer_params":"x"}}')).toBe(
+      '{"model":"m","prompt":"p"}',
+    );
   });
 });
