@@ -73,6 +73,9 @@ export function isPromptList(prompt: unknown): boolean {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number';
 }
 
+/** More than one prompt: many clients send a list of one. */
+export const hasSeveralPrompts = (prompt: unknown): boolean => isPromptList(prompt) && (prompt as unknown[]).length > 1;
+
 /** An echo of the prompt with log probabilities: they exist only where the prompt was computed. */
 export const echoesLogprobs = (echo: unknown, request: RequestFields): boolean =>
   isSet(echo) && isSet(request['logprobs']);

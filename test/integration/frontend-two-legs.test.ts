@@ -239,6 +239,16 @@ describe('two legs', () => {
     expect([prefill.requests.length, decode.requests.length]).toEqual([0, 1]);
   });
 
+  it('splits a list of one prompt, and serves a longer one whole', async () => {
+    const prefill = await startScriptedWorker(prefillScript);
+    const decode = await startScriptedWorker(decodeScript);
+    await using harness = await split({ 'prefill-0': prefill, 'decode-0': decode });
+    const complete = (prompt: unknown[]) => harness.post({ messages: undefined, prompt }, '/v1/completions');
+    expect((await complete(['one'])).headers.get('x-dynamo-prefill-worker')).toBe('prefill-0');
+    expect((await complete(['one', 'two'])).headers.get('x-dynamo-local-prefill')).toBe('unsplit_prompt_list');
+    expect([prefill.requests.length, decode.requests.length]).toEqual([1, 2]);
+  });
+
   it('strips what only a trusted caller may send, and obeys it from one', async () => {
     const prefill = await startScriptedWorker(prefillScript);
     const decodes = [await startScriptedWorker(decodeScript), await startScriptedWorker(decodeScript)];

@@ -1,4 +1,11 @@
-import { echoesLogprobs, type FieldTable, isAboveOne, isPromptList, isSet, isZero } from '../../openai/leg-fields.ts';
+import {
+  echoesLogprobs,
+  type FieldTable,
+  hasSeveralPrompts,
+  isAboveOne,
+  isSet,
+  isZero,
+} from '../../openai/leg-fields.ts';
 
 /**
  * vLLM, NixlConnector in pull mode. Leg 1 computes the prompt and one token that is thrown away; leg 2 gets the client's bytes, so
@@ -64,7 +71,7 @@ export const VLLM_FIELDS: FieldTable = [
     field: 'prompt',
     prefill: 'keep',
     decode: 'keep',
-    unsplittable: { as: 'prompt_list', when: isPromptList },
+    unsplittable: { as: 'prompt_list', when: hasSeveralPrompts },
     why: 'each prompt of a list has parameters of its own, the answer carries one set',
   },
   {
