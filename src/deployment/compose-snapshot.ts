@@ -43,7 +43,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     startedAt: record.startedAt,
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
     agents: record.plan.hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
-    hosts: record.plan.hosts.map((host) => hostSnapshot(host, parts.agents.get(host))),
+    hosts: record.plan.hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
     processes,
     pairs: pairsOf(record, parts.agents),
     error: record.error,
@@ -83,17 +83,25 @@ function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnap
   };
 }
 
-function hostSnapshot(name: string, status: AgentStatus | undefined): HostSnapshot {
+/** Of devices only those that the hosts file lets us use: its agent sees them all, whoever they are for. */
+function hostSnapshot(name: string, { planInput }: DeploymentRecord, status: AgentStatus | undefined): HostSnapshot {
+  const { gpus, nics } = planInput?.hosts?.[name] ?? {};
+  const facts = planInput?.facts.find((known) => known.name === name);
+  const isOurs = (link: string): boolean =>
+    nics?.includes(deviceOf(link)) === true || facts?.rdma?.some(({ device }) => device === deviceOf(link)) === true;
   return {
     name,
     reachable: status !== undefined,
     agent: agentSnapshot(name, status).state,
-    gpus: status?.gpus ?? [],
-    links: status?.links ?? [],
+    gpus: status?.gpus?.filter(({ index }) => gpus?.includes(index) ?? true) ?? [],
+    links: status?.links?.filter((link) => nics === undefined || isOurs(link.name)) ?? [],
   };
 }
 
 function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {
+/** `mlx5_0/2` is the second port of `mlx5_0`. */
+const deviceOf = (link: string): string => link.split('/')[0]!;
+
   const known = [...agents.values()].flatMap((status) => status.pairs);
   return record.plan.pairs.map(
     ({ prefill, decode }) =>

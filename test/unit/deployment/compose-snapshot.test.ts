@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DynamoError } from '../../../src/base/errors.ts';
 import { ageStatus, composeSnapshot, type SnapshotParts } from '../../../src/deployment/compose-snapshot.ts';
+import type { DeploymentRecord } from '../../../src/deployment/record.ts';
 import { makeRecord, makeStatus } from '../../helpers/snapshots.ts';
 
 const record = makeRecord();
@@ -71,6 +72,30 @@ describe('composeSnapshot', () => {
   it('lists a process the agent has not heard of yet as pending', () => {
     const agents = new Map([['local', { ...makeStatus(record), processes: [] }]]);
     expect(states(compose({ agents }))).toEqual(['pending', 'pending', 'pending']);
+  });
+
+  it('shows the GPUs and links of a host that its hosts file allows', () => {
+    const gpus = [0, 1, 2].map((index) => ({
+      ...{ index, name: 'H100', utilisation: 7, powerW: null, temperatureC: null },
+      ...{ memoryUsedBytes: 1, memoryBytes: 2 },
+    }));
+    const links = ['mlx5_0', 'mlx5_1/2', 'eth0', 'eth1'].map((name) => ({
+      ...{ name, kind: name.startsWith('mlx') ? ('rdma' as const) : ('ethernet' as const) },
+      ...{ up: true, state: 'up', rateGbps: null },
+    }));
+    const agents = new Map([['local', makeStatus(record, {}, { gpus, links })]]);
+    expect(compose({ agents }).hosts?.[0]).toMatchObject({ gpus, links });
+    const local = { selfCommand: [], discoveryRoot: '/', gpus: [1], nics: ['eth1', 'mlx5_1'] };
+    const limited = makeRecord({
+      planInput: { facts: [], hosts: { local } } as unknown as DeploymentRecord['planInput'],
+    });
+    const host = compose({ record: limited, agents }).hosts![0]!;
+    expect(host.gpus.map(({ index }) => index)).toEqual([1]);
+    expect(host.links.map(({ name }) => name)).toEqual(['mlx5_1/2', 'eth1']);
+    const none = makeRecord({
+      planInput: { facts: [], hosts: { local: { ...local, gpus: [] } } } as unknown as DeploymentRecord['planInput'],
+    });
+    expect(compose({ record: none, agents }).hosts![0]!.gpus).toEqual([]);
   });
 
   it('survives JSON unchanged', () => {
