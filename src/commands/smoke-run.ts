@@ -2,14 +2,14 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
-import type { DeploymentSnapshot, PhaseSnapshot } from '../deployment/snapshot.ts';
+import type { DeploymentSnapshot, PhaseSnapshot, StepSnapshot } from '../deployment/snapshot.ts';
 import { stopDeployment } from '../deployment/start-deployment.ts';
 import { type CheckOutcome, toJunit } from '../smoke/junit.ts';
 import { smokeChecks } from '../smoke/smoke-checks.ts';
 import { processesWithEnv } from '../supervise/identity.ts';
 import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
 import type { SmokeFlags } from './smoke.ts';
-import { describePhases } from './status-text.ts';
+import { describeLongStart, describePhases } from './status-text.ts';
 
 /**
  * `dynamo smoke`: a whole life of a deployment, each part a check. Throws what made the start fail, or `CHECK_FAILED`;
@@ -55,6 +55,8 @@ class Report {
   readonly outcomes: CheckOutcome[] = [];
   /** What the start of each process took. */
   startPhases: { process: string; phases: PhaseSnapshot[] }[] = [];
+  /** Where the time of the start as a whole went. */
+  startSteps: StepSnapshot[] = [];
   readonly #json: boolean;
 
   constructor(json: boolean) {
@@ -86,7 +88,10 @@ class Report {
     }
   }
 
-  noteStart({ processes }: DeploymentSnapshot): void {
+  noteStart({ processes, startSteps = [] }: DeploymentSnapshot): void {
+    this.startSteps = startSteps;
+    const path = describeLongStart(startSteps);
+    if (path && !this.#json) process.stdout.write(`      the start took ${path}\n`);
     this.startPhases = processes.map(({ name, startPhases }) => ({ process: name, phases: startPhases }));
     for (const { process: name, phases } of this.startPhases) {
       const text = describePhases(phases);
@@ -96,8 +101,9 @@ class Report {
 
   print(): void {
     const passed = this.outcomes.length - this.failed;
-    const { outcomes: checks, startPhases, failed } = this;
-    if (this.#json) process.stdout.write(`${JSON.stringify({ passed, failed, checks, startPhases }, null, 2)}\n`);
+    const { outcomes: checks, startPhases, startSteps, failed } = this;
+    const report = { passed, failed, checks, startPhases, startSteps };
+    if (this.#json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else process.stdout.write(`${passed} checks passed, ${this.failed} failed\n`);
   }
 }

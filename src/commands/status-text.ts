@@ -1,6 +1,13 @@
 import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
-import type { DeploymentSnapshot, ExitSnapshot, PhaseSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type {
+  DeploymentSnapshot,
+  ExitSnapshot,
+  PhaseSnapshot,
+  ProcessSnapshot,
+  StepSnapshot,
+} from '../deployment/snapshot.ts';
+import { describeStartPath } from '../deployment/start-path.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
 import { renderTable } from './table.ts';
 
@@ -74,6 +81,8 @@ function notes(snapshot: DeploymentSnapshot): string[] {
     lines.push(`KV transfer: ${proven} of ${snapshot.pairs.length} prefill × decode pairs proven`);
   for (const pair of snapshot.pairs)
     if (pair.state === 'failed') lines.push(`  ${pair.prefill} → ${pair.decode} failed: ${pair.detail}`);
+  const path = describeLongStart(snapshot.startSteps ?? []);
+  if (path) lines.push(`The start took ${path}`);
   for (const process of snapshot.processes) {
     if (process.waitingFor) lines.push(`${process.name} waits for ${process.waitingFor}`);
     const phases = describePhases(process.startPhases);
@@ -113,6 +122,11 @@ function crashNotes(exit: ExitSnapshot): string[] {
   const report = exit.report ? [`    report: ${exit.report}`] : [];
   if (exit.cause === null || exit.fix === null) return [...lines, ...report];
   return [`    cause: ${exit.cause}`, `    do: ${exit.fix}`, ...report];
+}
+
+/** Where the time of a start went, step by step; undefined for one that was over soon. */
+export function describeLongStart(steps: readonly StepSnapshot[]): string | undefined {
+  return steps.reduce((sum, { ms }) => sum + ms, 0) < WORTH_TELLING_MS ? undefined : describeStartPath(steps);
 }
 
 /** `95 s to start: start 12 s, weights 30 s, prove 1 s`; undefined where only one phase is known, or all were short. */

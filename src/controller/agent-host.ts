@@ -8,6 +8,7 @@ import type { HostTransport } from '../hosts/host-transport.ts';
 import { LocalTransport } from '../hosts/local-transport.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
 import { socketPath, socketPathOf } from '../supervise/socket-path.ts';
+import type { MarkPart } from './step-clock.ts';
 
 /** A host as a deployment uses it: how to reach it, and where on it things are. */
 export interface AgentHost {
@@ -25,7 +26,7 @@ export interface AgentHost {
 }
 
 /** Opens the way to a host by its name in the plan. Rejects with `HOST_UNREACHABLE` and the reason. */
-export type OpenHost = (host: string, signal: AbortSignal) => Promise<AgentHost>;
+export type OpenHost = (host: string, signal: AbortSignal, mark?: MarkPart) => Promise<AgentHost>;
 
 /** This machine, under the name the plan gives it. Its agent reads secrets itself, where they are named. */
 export function localAgentHost(host: string, dir: string): AgentHost {
@@ -51,6 +52,7 @@ export async function remoteAgentHost(
   entry: HostEntry,
   options: RemoteHostOptions,
   signal: AbortSignal,
+  mark: MarkPart = () => {},
 ): Promise<AgentHost> {
   // SSH is loaded only where a host is not this machine.
   const [{ SshTransport }, { installKit }] = await Promise.all([
@@ -58,6 +60,7 @@ export async function remoteAgentHost(
     import('../hosts/kit/install-kit.ts'),
   ]);
   const transport = await SshTransport.connect(entry, { signal });
+  mark('login');
   try {
     const copied = new Map<string, number>();
     const { selfCommand, probe } = await installKit(transport, {
@@ -69,6 +72,7 @@ export async function remoteAgentHost(
         options.onEvent('kit', `copying ${what} to ${entry.name}: ${Math.round((done / total) * 100)} %`);
       },
     });
+    mark('kit');
     transport.bridgeBy([...selfCommand, 'bridge']);
     const { stateDir } = hostPlaces(entry, probe.home);
     const dir = path.posix.join(stateDir, 'deployments', options.deployment);
@@ -99,11 +103,11 @@ export function openHosts(
   entryOf: (host: string) => HostEntry | undefined,
   secretsOf: (host: string) => SentSecrets,
 ): OpenHost {
-  return async (host, signal) => {
+  return async (host, signal, mark) => {
     const entry = entryOf(host);
     if (!entry || entry.local) return localAgentHost(host, options.dir);
     try {
-      return await remoteAgentHost(entry, { ...options, secrets: () => secretsOf(host) }, signal);
+      return await remoteAgentHost(entry, { ...options, secrets: () => secretsOf(host) }, signal, mark);
     } catch (error) {
       signal.throwIfAborted();
       throw error instanceof DynamoError

@@ -12,6 +12,7 @@ import {
 } from '../supervise/protocol.ts';
 import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
 import type { AgentHost, OpenHost } from './agent-host.ts';
+import type { MarkPart } from './step-clock.ts';
 
 type AgentPeer = RpcPeer<Methods, AgentMethods, Notifications, AgentNotifications>;
 
@@ -63,9 +64,9 @@ export class AgentLink {
   }
 
   /** Makes sure an agent runs and can be spoken to; does not attach. */
-  async ensure(signal: AbortSignal): Promise<void> {
+  async ensure(signal: AbortSignal, mark: MarkPart = () => {}): Promise<void> {
     if (this.connected) return;
-    const at = await this.#reach(signal);
+    const at = await this.#reach(signal, mark);
     const connect = () =>
       at.transport.connectSocket(at.socket).catch((error: unknown) => {
         if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
@@ -80,6 +81,7 @@ export class AgentLink {
     if (!socket) throw await this.#notStarted(at, []);
     signal.throwIfAborted();
     this.#use(new RpcPeer(socket));
+    mark('agent');
   }
 
   /** Becomes its controller. Throws `SUPERSEDED` when a newer one has been there. */
@@ -91,6 +93,11 @@ export class AgentLink {
     this.#options.onStatus(this.#status);
     void this.#catchUp();
     return this.#status;
+  }
+
+  /** What the host's processes name may be more than when it was attached to. */
+  async sendSecrets(): Promise<void> {
+    if (Object.keys(this.#at?.secrets() ?? {}).length > 0) await this.attach();
   }
 
   request<K extends keyof AgentMethods & string>(
@@ -163,10 +170,10 @@ export class AgentLink {
   }
 
   /** The host, opened anew after its link was lost. */
-  async #reach(signal: AbortSignal): Promise<AgentHost> {
+  async #reach(signal: AbortSignal, mark: MarkPart): Promise<AgentHost> {
     if (this.#at?.transport.lost.aborted) this.#letGo();
     if (this.#at) return this.#at;
-    this.#opening ??= this.#options.openHost(this.host, signal).finally(() => {
+    this.#opening ??= this.#options.openHost(this.host, signal, mark).finally(() => {
       this.#opening = undefined;
     });
     const at = await this.#opening;

@@ -233,7 +233,7 @@ class Controller {
       const isOwnStore = plan.discovery.backend === 'etcd' && plan.discovery.managed !== undefined;
       const discovery = await this.#store.open(this.#record.current, isOwnStore);
       this.#links.make(plan.hosts);
-      await startGang({
+      const startSteps = await startGang({
         plan,
         planHash,
         generation,
@@ -247,9 +247,10 @@ class Controller {
         onCommitting: () => {
           this.#mayBeCommitted = true;
         },
-        onCommitted: () => this.#record.setPhase('committed'),
+        onCommitted: (steps) => this.#record.note({ phase: 'committed', error: null, startSteps: steps }),
       });
       this.#events.write('ready', `generation ${generation} is committed`);
+      this.#record.note({ startSteps });
       this.#attend();
       this.#hooks.ready();
     } catch (error) {

@@ -44,7 +44,12 @@ export class RecordKeeper {
   /** A full disk must not keep anything from being stopped: memory goes on, the file catches up. */
   setPhase(phase: DeploymentRecord['phase'], error: DynamoError | null = null): void {
     const isOver = phase === 'stopped' || phase === 'failed';
-    const record = { ...this.current, phase, error: error?.toJSON() ?? null, ...(isOver ? { change: null } : {}) };
+    this.note({ phase, error: error?.toJSON() ?? null, ...(isOver ? { change: null } : {}) });
+  }
+
+  /** As `change`, for what goes on also when it cannot be written. */
+  note(change: Partial<NewDeploymentRecord>): void {
+    const record = { ...this.current, ...change };
     this.#record = record;
     try {
       writeRecord(this.#file, record);

@@ -1,4 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
+import type { StepSnapshot } from '../deployment/snapshot.ts';
+import { describeStartPath } from '../deployment/start-path.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
@@ -6,6 +8,7 @@ import { crashPoint, type StartStep } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { CommitStore } from './commit-store.ts';
 import { proveSharedFolder } from './prove-shared-folder.ts';
+import { type MarkPart, StepClock } from './step-clock.ts';
 
 /** An agent may die this often during one start before the start is given up. */
 const AGENT_LOSSES = 3;
@@ -25,27 +28,37 @@ export interface StartGangOptions {
   onEvent(type: string, message: string): void;
   /** From here on the commit record may stand, whatever else is known. */
   onCommitting(): void;
-  /** The commit point has been passed. */
-  onCommitted(): void;
+  /** The commit point has been passed; where the time went up to it. */
+  onCommitted(startSteps: StepSnapshot[]): void;
+}
+
+/** A start under way. */
+interface GangStart extends StartGangOptions {
+  clock: StepClock;
 }
 
 /**
- * One gang start, from agents to settled; `start-steps.ts` has the order. Every step may be repeated, so an agent that dies on
+ * One gang start, from agents to settled; `start-steps.ts` has the order. Resolves with where its time went, from the start of this
+ * process. Every step may be repeated, so an agent that dies on
  * the way is replaced and the steps run again over what its successor re-adopted. Anything else that fails is thrown:
  * the caller undoes the start.
  */
-export async function startGang(options: StartGangOptions): Promise<void> {
+export async function startGang(request: StartGangOptions): Promise<StepSnapshot[]> {
+  const clock = new StepClock(() => performance.now(), 0);
+  const options: GangStart = { ...request, clock };
+  clock.end('record');
   let isStoreClear = false;
   for (let losses = 0; ; losses += 1) {
     const renewing = new AbortController();
     try {
-      await step('agents', () => all(options.links, (link) => link.ensure(options.signal)));
-      await step('attach', () => all(options.links, (link) => link.attach()));
+      await step(options, 'agents', (all) => all((link, mark) => link.ensure(options.signal, mark)));
+      await step(options, 'attach', (all) => all((link) => link.attach()));
       for (const link of options.links) void link.renewEvery(options.plan.startLeaseMs / 4, renewing.signal);
       if (!isStoreClear) await options.onAttached();
       isStoreClear = true;
       await runSteps(options);
-      return;
+      options.onEvent('start-path', describeStartPath(clock.steps));
+      return clock.steps;
     } catch (error) {
       options.signal.throwIfAborted();
       const agentLost =
@@ -58,40 +71,41 @@ export async function startGang(options: StartGangOptions): Promise<void> {
   }
 }
 
-async function runSteps(options: StartGangOptions): Promise<void> {
-  const { plan, planHash, generation, links, signal } = options;
+async function runSteps(options: GangStart): Promise<void> {
+  const { plan, planHash, generation, links, signal, clock } = options;
   const onHost = (host: string) => plan.processes.filter((spec) => spec.host === host);
   const { startLeaseMs } = plan;
   const { discovery } = plan;
   const ownStore = (discovery.backend === 'etcd' && discovery.managed?.members) || [];
 
-  await step('reserve', async () => {
-    await all(links, (link) =>
+  await step(options, 'reserve', async (all) => {
+    await all((link) =>
       link.request('reserve', { generation, planHash, startLeaseMs, discovery, processes: onHost(link.host) }),
     );
     await proveSharedFolder(plan, links, options.discoveryRoot);
   });
-  await step('prepare', () => all(links, (link) => link.request('prepare', { generation })));
+  await step(options, 'prepare', (all) => all((link) => link.request('prepare', { generation })));
   for (const stage of plan.stages) {
     signal.throwIfAborted();
     const namesOn = (host: string) =>
       onHost(host)
         .filter((spec) => stage.includes(spec.name))
         .map((spec) => spec.name);
-    await step('launch', () => all(links, (link) => link.request('launch', { names: namesOn(link.host) })));
-    await step('ready', () => all(links, (link) => link.request('ready', { names: namesOn(link.host) })));
+    await step(options, 'launch', (all) => all((link) => link.request('launch', { names: namesOn(link.host) })));
+    await step(options, 'ready', (all) => all((link) => link.request('ready', { names: namesOn(link.host) })));
     if (stage.some((name) => ownStore.includes(name))) await options.discovery.open();
   }
   // Pairs are proven one after the other over all hosts: the counters are read while nothing else runs.
-  await step('prove', async () => {
-    for (const link of links) await link.request('prove', { pairs: pairsProvenOn(plan, link.host) });
+  await step(options, 'prove', async () => {
+    for (const link of links)
+      await clock.onHost(link.host, () => link.request('prove', { pairs: pairsProvenOn(plan, link.host) }));
   });
-  await step('publish', () => all(links, (link) => link.request('publish', {})));
+  await step(options, 'publish', (all) => all((link) => link.request('publish', {})));
   signal.throwIfAborted();
   options.onCommitting();
-  await step('commit', () => commit(options));
-  options.onCommitted();
-  await step('settle', () => all(links, (link) => link.request('settle', { generation })));
+  await step(options, 'commit', () => commit(options));
+  options.onCommitted(clock.steps);
+  await step(options, 'settle', (all) => all((link) => link.request('settle', { generation })));
 }
 
 async function commit(options: StartGangOptions): Promise<void> {
@@ -117,14 +131,15 @@ function pairsProvenOn(plan: LaunchPlan, host: string): ProvePair[] {
     .map(({ prefill, decode }) => pairToProve(endOf(prefill), endOf(decode)));
 }
 
-async function step<T>(name: StartStep, action: () => Promise<T>): Promise<T> {
+/** In parallel over hosts; the first failure ends the wait, the undo takes care of the others. */
+type OnAll = (action: (link: AgentLink, mark: MarkPart) => Promise<unknown>) => Promise<unknown>;
+
+async function step<T>({ links, clock }: GangStart, name: StartStep, action: (all: OnAll) => Promise<T>): Promise<T> {
   crashPoint(name, 'before');
-  const result = await action();
+  const result = await action((work) =>
+    Promise.all(links.map((link) => clock.onHost(link.host, (mark) => work(link, mark)))),
+  );
+  clock.end(name);
   crashPoint(name, 'after');
   return result;
-}
-
-/** In parallel over hosts; the first failure ends the wait, the undo takes care of the others. */
-function all<T>(links: readonly AgentLink[], action: (link: AgentLink) => Promise<T>): Promise<T[]> {
-  return Promise.all(links.map(action));
 }

@@ -41,6 +41,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     models: record.plan.models,
     endpoint: record.plan.endpoint,
     startedAt: record.startedAt,
+    startSteps: record.startSteps ?? [],
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
     agents: record.plan.hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
     hosts: record.plan.hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
@@ -98,10 +99,10 @@ function hostSnapshot(name: string, { planInput }: DeploymentRecord, status: Age
   };
 }
 
-function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {
 /** `mlx5_0/2` is the second port of `mlx5_0`. */
 const deviceOf = (link: string): string => link.split('/')[0]!;
 
+function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {
   const known = [...agents.values()].flatMap((status) => status.pairs);
   return record.plan.pairs.map(
     ({ prefill, decode }) =>

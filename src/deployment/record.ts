@@ -6,6 +6,7 @@ import type { LaunchPlan, PairSpec, ProcessSpec } from '../plan/launch-plan.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import type { ScaleStep } from '../plan/scale-targets.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
+import type { StepSnapshot } from './snapshot.ts';
 
 const SCHEMA_VERSION = 1;
 
@@ -25,9 +26,13 @@ export interface DeploymentRecord {
   generation: number;
   phase: 'starting' | 'committed' | 'stopping' | 'stopped' | 'failed';
   startedAt: string;
+  /** Where the time of the start went; absent before the commit. */
+  startSteps?: StepSnapshot[];
   error: SerializedError | null;
   /** Hosts of the plan that are not this machine; absent when there are none. */
   hosts?: HostEntry[];
+  /** The others of its hosts file: they may get workers later. */
+  spareHosts?: HostEntry[];
   /** What the plan was made of: a change of what runs is planned from it. Absent in a record of an earlier release. */
   planInput?: PlanInput;
   /** Changes of what this generation runs so far; a commit record in discovery each. */

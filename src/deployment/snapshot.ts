@@ -24,6 +24,8 @@ export interface DeploymentSnapshot {
   endpoint: string;
   /** ISO 8601, from the wall clock of the host that started it. */
   startedAt: string;
+  /** Where the time of the start went, step by step; empty before the commit. Absent from a controller of an earlier release. */
+  startSteps?: StepSnapshot[];
   controller: { pid: number } | null;
   agents: AgentSnapshot[];
   /** Hosts of the plan with what their agents see of them. Absent from a controller of an earlier release. */
@@ -96,6 +98,22 @@ export interface ProcessSnapshot {
   /** What the start of this incarnation took, by phase, in order; empty when no agent watched it. */
   startPhases: PhaseSnapshot[];
   logFile: string;
+}
+
+/** One step of a start. The steps add up to the whole: each counts from the end of the one before it. */
+export interface StepSnapshot {
+  /** See `start-steps.ts`; `launch` and `ready` come once a stage. */
+  step: string;
+  ms: number;
+  /** What each host took of it, in the order they were done; empty for a step of the controller alone. */
+  hosts: HostStepSnapshot[];
+}
+
+export interface HostStepSnapshot {
+  host: string;
+  ms: number;
+  /** Of the step `agents`: `login`, `kit`, `agent`. */
+  parts: PhaseSnapshot[];
 }
 
 /** `start` until the process says more, then the phases of its engine, then `prove`. */

@@ -100,6 +100,23 @@ describe('renderStatus', () => {
     );
   });
 
+  it('tells where the time of a long start went, and nothing of a short one', () => {
+    const steps = (ms: number) => [
+      { step: 'record', ms: 100, hosts: [] },
+      {
+        ...{ step: 'ready', ms },
+        hosts: [
+          { host: 'a', ms, parts: [] },
+          { host: 'b', ms: 1, parts: [] },
+        ],
+      },
+    ];
+    expect(renderStatus(makeSnapshot({}, { startSteps: steps(60_000) }))).toContain(
+      '\nThe start took 1 min 00 s: ready 1 min 00 s (a last), the rest 100 ms\n',
+    );
+    expect(renderStatus(makeSnapshot({}, { startSteps: steps(500) }))).not.toContain('The start took');
+  });
+
   it('ends with the error and its hint when the start failed', () => {
     const error = new DynamoError('NOT_READY', 'decode-0 was not ready', {
       hint: 'Wait.',

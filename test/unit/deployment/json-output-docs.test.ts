@@ -82,6 +82,7 @@ const record: DeploymentRecord = {
   generation: 1,
   phase: 'failed',
   startedAt: '',
+  startSteps: [{ step: 'agents', ms: 1, hosts: [{ host: 'local', ms: 1, parts: [] }] }],
   error: new DynamoError('NOT_READY', 'late').toJSON(),
 };
 const snapshot = composeSnapshot({
@@ -111,6 +112,7 @@ const snapshot = composeSnapshot({
 describe('docs/json-output.md', () => {
   it.each<[string, object]>([
     ['Snapshot', snapshot],
+    ['Step', snapshot.startSteps![0]!],
     ['Controller', snapshot.controller!],
     ['Agent', snapshot.agents[0]!],
     ['Host', snapshot.hosts![0]!],
