@@ -37,7 +37,10 @@ export const ERRORS = {
     hint: 'Set `discovery.backend: etcd` (with `managed: true` dynamo runs it), or `discovery.root` to a folder that all hosts share.',
   },
   DISK_FULL: { exit: 4, hint: 'Free some space, or set DYNAMO_HOME to a folder on another disk.' },
-  GPU_UNAVAILABLE: { exit: 4, hint: 'Lower `gpus` or `replicas`, or plan for another machine with --facts file.json.' },
+  GPU_UNAVAILABLE: {
+    exit: 4,
+    hint: 'Lower `gpus` or `replicas`, or name the machines that have them (--hosts hosts.yaml; --facts file.json to plan only).',
+  },
   HOST_UNREACHABLE: { exit: 4, hint: 'Check the name and the network, then try again.' },
   PORT_IN_USE: { exit: 4, hint: 'Stop the holder, choose another port, or set it to `auto`.' },
   SECRET_MISSING: { exit: 4, hint: 'Set the variable the recipe names before starting.' },
