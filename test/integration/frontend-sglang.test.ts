@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { Instance } from '../../src/discovery/discovery.ts';
 import {
   type Aborts,
   abortFinish,
   bootstrapTimeout,
   errorAfter200,
+  garbage,
   loading,
   meetingPair,
   takesAborts,
@@ -21,12 +23,12 @@ const SGLANG = {
 } as const;
 
 /** A pair that serves, with what it was asked to abort. */
-async function startPair(over: { prefill?: WorkerScript; decode?: WorkerScript } = {}) {
+async function startPair(over: { prefill?: WorkerScript; decode?: WorkerScript; fields?: Partial<Instance> } = {}) {
   const aborts = { prefill: [] as Aborts, decode: [] as Aborts };
   const scripts = meetingPair(aborts);
   const prefill = await startScriptedWorker(over.prefill ? takesAborts(aborts.prefill, over.prefill) : scripts.prefill);
   const decode = await startScriptedWorker(over.decode ? takesAborts(aborts.decode, over.decode) : scripts.decode);
-  const harness = await split({ 'prefill-0': prefill, 'decode-0': decode }, {}, SGLANG);
+  const harness = await split({ 'prefill-0': prefill, 'decode-0': decode }, {}, { ...SGLANG, ...over.fields });
   return { aborts, prefill, decode, harness };
 }
 const legs = (worker: { requests: { line: string; json: Record<string, unknown> }[] }) =>
@@ -153,7 +155,7 @@ describe('both legs at once', () => {
     await idle(harness);
   });
 
-  it('passes on prefill’s refusal even when decode would answer 200', async () => {
+  it('passes on prefill’s refusal, and aborts decode, which waits for it', async () => {
     const { aborts, harness } = await startPair({ prefill: tooLong, decode: waitsForPeer });
     await using _ = harness;
     const response = await harness.post({ stream: true });
@@ -161,6 +163,29 @@ describe('both legs at once', () => {
     expect(await response.text()).toContain('context length');
     await waitFor('the abort', () => aborts.decode.length === 1);
   });
+
+  it.each([true, false])(
+    'shows nothing of a prompt that may be too long before prefill has answered (stream: %s)',
+    async (stream) => {
+      const release = Promise.withResolvers<void>();
+      const { aborts, decode, harness } = await startPair({
+        prefill: (request, count) => void release.promise.then(() => tooLong(request, count)),
+        decode: garbage,
+        fields: { maxModelLen: 1_000 },
+      });
+      await using _ = harness;
+      const answer = harness.post({ stream, messages: [{ role: 'user', content: 'x'.repeat(2_000) }] });
+      await waitFor('garbage to be on its way', () => decode.requests.length === 1);
+      // One that is short enough waits for nobody, and by its answer the garbage before it has arrived, too.
+      expect(await (await harness.post({ stream })).text()).toContain('garbage');
+      release.resolve();
+      const response = await answer;
+      expect(response.status).toBe(400);
+      expect(await response.text()).toContain('context length');
+      await waitFor('the abort', () => aborts.decode.length === 1);
+      await idle(harness);
+    },
+  );
 
   it('aborts both legs by id when the client leaves', async () => {
     const { aborts, prefill, decode, harness } = await startPair({ prefill: waitsForPeer, decode: waitsForPeer });

@@ -6,6 +6,7 @@ import { fetchWhole, type WholeResponse } from '../upstream/fetch-whole.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
 import { abortLeg } from './abort-leg.ts';
 import type { PickedWorker } from './pick-worker.ts';
+import { mayBeTooLong, PrefillGate } from './prefill-gate.ts';
 import type { PreparedRequest } from './prepared-request.ts';
 import { acceptWhole, refuseStatus, sendToWorker, upstreamRequest } from './send-to-worker.ts';
 
@@ -30,7 +31,8 @@ export interface LostRace {
 /**
  * Runs both legs of one request. The decode worker's answer goes to the client; the prefill worker's is read and dropped. Resolves
  * with undefined when the client has the whole answer, else with the leg that failed: the other has been told to stop by then.
- * A prefill leg that fails after the first content has done its work and fails nothing.
+ * A prefill leg that fails after the first content has done its work and fails nothing; where it may have given up a prompt that is
+ * too long, the first content waits for it.
  */
 export async function raceLegs(
   context: FrontendContext,
@@ -48,21 +50,20 @@ export async function raceLegs(
   const lose = (leg: LostRace['leg'], failure: unknown): void => {
     lost ??= { leg, failure };
   };
-  const prefillLeg = fetchWhole(
+  const prefillAnswer = fetchWhole(
     context.pool,
     upstreamRequest(prepared, prefill.instance, body, false),
     PREFILL_ANSWER_LIMIT_BYTES,
     (exchange) => {
       prefillExchange = exchange;
     },
-  )
-    .then(acceptPrefill)
-    .catch((failure: unknown) => {
-      if (hasContent || lost !== undefined) return;
-      lose('prefill', failure);
-      void abortLeg(context, decode.instance, rids, undefined);
-      decodeExchange?.abort();
-    });
+  ).then(acceptPrefill);
+  const prefillLeg = prefillAnswer.catch((failure: unknown) => {
+    if (hasContent || lost !== undefined) return;
+    lose('prefill', failure);
+    void abortLeg(context, decode.instance, rids, undefined);
+    decodeExchange?.abort();
+  });
   // A client that leaves takes both legs with it; the prefill leg only once it knows.
   link.whenLost(() => {
     void abortLeg(context, decode.instance, rids, undefined);
@@ -79,6 +80,9 @@ export async function raceLegs(
       // The prefill worker's count has come with the KV cache.
       cachedTokens: null,
       resendIfStale: false,
+      gate: mayBeTooLong(prepared, [prefill.instance, decode.instance])
+        ? new PrefillGate(prefillAnswer, PREFILL_LINGER_MS)
+        : undefined,
       onExchange(exchange) {
         decodeExchange = exchange;
       },
