@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
@@ -90,6 +90,75 @@ describe('an engine that is not right', () => {
     expect(code).toBe(0);
     expect((await box.ready('bad')).state).toBe('ready');
     expect((await box.run('stop', 'bad')).code).toBe(0);
+  });
+});
+
+describe('settings that do not suit the model', () => {
+  const CONFIG = { architectures: ['LlamaForCausalLM'], num_attention_heads: 32, num_key_value_heads: 8 };
+  const LIMITS = { num_hidden_layers: 2, max_position_embeddings: 8192, torch_dtype: 'bfloat16' };
+
+  /** A folder with these files; weights are empty, as nothing is to load them. */
+  function model(box: Sandbox, files: Record<string, string>): string {
+    const folder = path.join(box.home, 'model');
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(folder, name), text);
+    return folder;
+  }
+  const WHOLE = {
+    'config.json': JSON.stringify({ ...CONFIG, ...LIMITS }),
+    'tokenizer.json': '{}',
+    'model.safetensors': '',
+  };
+  const { 'tokenizer.json': _, ...noTokenizer } = WHOLE;
+  const pair = (prefill: string, decode: string) =>
+    `prefill: { gpus: 0, args: ${prefill} }\n  decode: { gpus: 0, args: ${decode} }`;
+
+  it.each([
+    ['a folder that is missing', {}, '', 'aggregated: { gpus: 0 }', /there is no file or folder .*model\/gone/],
+    ['a folder without a model', { readme: '' }, null, 'aggregated: { gpus: 0 }', /model has no config\.json/],
+    ['a configuration that cannot be read', { 'config.json': '{' }, null, 'aggregated: { gpus: 0 }', /is not JSON/],
+    ['no tokenizer', noTokenizer, null, 'aggregated: { gpus: 0 }', /has no tokenizer \(tokenizer\.json/],
+    [
+      'a tensor-parallel size that does not divide its heads',
+      WHOLE,
+      null,
+      'aggregated: { gpus: 0, args: { tensor-parallel-size: 3 } }',
+      /3 does not divide the model's 32 attention heads; sizes that do: 1, 2, 4/,
+    ],
+    [
+      'a text longer than it takes',
+      WHOLE,
+      null,
+      'aggregated: { gpus: 0, args: { max-model-len: 16384 } }',
+      /the model takes 8192 tokens at most/,
+    ],
+    [
+      'types that differ between the roles',
+      WHOLE,
+      null,
+      pair('{ dtype: bfloat16 }', '{ dtype: float16 }'),
+      /`dtype` is float16 for decode but not set for prefill workers; NIXL needs them equal/,
+    ],
+    [
+      'a combination that is known to be broken',
+      { ...WHOLE, 'config.json': JSON.stringify({ ...CONFIG, ...LIMITS, is_encoder_decoder: true }) },
+      null,
+      pair('{}', '{}'),
+      /NIXL does not move the KV cache of models with a separate encoder; use `aggregated`.*allow: \[encoder-decoder-transfer\]/,
+    ],
+  ])('%s: refused with its place before anything starts', async (_name, files, gone, workers, message) => {
+    await using box = sandbox();
+    const folder = model(box, files);
+    const recipe = box.file(
+      'bad.yaml',
+      `name: bad\nmodel: ${gone === null ? folder : `${folder}/gone`}\nservedModelName: demo\nengine: vllm\nfrontend: { port: auto }\nworkers:\n  ${workers}\n`,
+    );
+    const { code, stderr } = await box.run('serve', recipe);
+    expect(stderr.replaceAll('\n', ' ')).toMatch(message);
+    expect(stderr).toMatch(/bad\.yaml:\d+/);
+    expect(stderr).toContain('[RECIPE_INVALID]');
+    expect(code).toBe(3);
+    expect(box.processes()).toEqual([]);
   });
 });
 
