@@ -40,8 +40,8 @@ export const sglangEngine: Engine = {
     oneHostOnly: null,
     // A pair with one replaced side reports ready and then hangs (sglang#33789, smg#2503).
     survivesPeerRestart: false,
-    // One bootstrap room each.
-    splitsSeveralAnswers: true,
+    // They would share a bootstrap room, and its lists of rooms are repeated for each.
+    splitsSeveralAnswers: false,
   },
   defaults: {
     startTimeoutMs: 15 * 60_000,
