@@ -2,7 +2,7 @@ import nodeModule from 'node:module';
 import { CommanderError } from 'commander';
 import { DynamoError, messageOf } from './base/errors.ts';
 import { inAscii, showsUtf8 } from './base/locale.ts';
-import { packageVersion } from './base/package-root.ts';
+import { packageRoot, packageVersion } from './base/package-root.ts';
 import { buildProgram } from './commands/program.ts';
 
 /**
@@ -10,6 +10,8 @@ import { buildProgram } from './commands/program.ts';
  * exit status. A command's code loads when it is chosen, so `--help` stays fast.
  */
 nodeModule.enableCompileCache?.();
+// The kit of a remote host has a cache of its own (`dynamo` in it says so), which is not for the engines it starts.
+if (process.env['NODE_COMPILE_CACHE']?.startsWith(packageRoot)) delete process.env['NODE_COMPILE_CACHE'];
 
 /** Oldest Node that everything dynamo is built on supports (`engines` in package.json). */
 const OLDEST_NODE = [22, 19] as const;

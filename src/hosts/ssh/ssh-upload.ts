@@ -7,6 +7,9 @@ import { DynamoError, messageOf } from '../../base/errors.ts';
 import type { ExecOptions, ExecResult, UploadFile } from '../host-transport.ts';
 import type { SshChannels } from './ssh-channels.ts';
 
+/** Files on their way at once: a small one takes several round trips, which a far host would add up. */
+const AT_ONCE = 6;
+
 type Exec = (argv: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
 
 /**
@@ -26,25 +29,24 @@ export async function uploadFiles(
   if (made.code !== 0) throw explainWrite(host, folders[0]!, made.stderr);
   const temporary = new Map(files.map((file) => [file, `${file.to}.tmp-${randomBytes(4).toString('hex')}`]));
   const sums = new Map<string, string>();
-  let done = 0;
-  const onBytes = (bytes: number) => {
-    done += bytes;
+  const sent = new Map<UploadFile, number>();
+  const onSent = (file: UploadFile, bytes: number) => {
+    sent.set(file, bytes);
+    const done = [...sent.values()].reduce((sum, each) => sum + each, 0);
     onProgress(Math.min(done, total), total);
   };
   try {
     const sftp = await channels.open('short', openSftp).catch(() => undefined);
     try {
-      for (const file of files) {
+      await forEachOf(files, async (file) => {
         const to = temporary.get(file)!;
-        const before = done;
-        const sent = sftp ? await putBySftp(sftp, file, to, onBytes).catch(() => false) : false;
-        if (!sent) {
-          done = before;
+        const put = sftp && putBySftp(sftp, file, to, (bytes) => onSent(file, bytes)).catch(() => false);
+        if (!(await put)) {
           await putByCommand(host, exec, file, to);
-          onBytes(statSync(file.from).size);
+          onSent(file, statSync(file.from).size);
         }
         sums.set(to, await sha256(file.from));
-      }
+      });
     } finally {
       sftp?.end();
     }
@@ -58,6 +60,18 @@ export async function uploadFiles(
   }
 }
 
+/** Some at once. The first failure is thrown when nothing is under way any more; nothing new is begun after it. */
+async function forEachOf<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const failures: unknown[] = [];
+  const work = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined && failures.length === 0; item = left.shift())
+      await action(item).catch((error: unknown) => failures.push(error));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  if (failures.length > 0) throw failures[0];
+}
+
 const MOVE = 'while [ $# -gt 0 ]; do chmod "$3" "$1" && mv -f "$1" "$2" || exit 1; shift 3; done';
 
 function openSftp(client: Client): Promise<SFTPWrapper> {
@@ -66,14 +80,14 @@ function openSftp(client: Client): Promise<SFTPWrapper> {
   });
 }
 
-function putBySftp(sftp: SFTPWrapper, file: UploadFile, to: string, onBytes: (bytes: number) => void): Promise<true> {
+function putBySftp(sftp: SFTPWrapper, file: UploadFile, to: string, onSent: (bytes: number) => void): Promise<true> {
   return new Promise((resolve, reject) => {
     const lost = () => reject(new Error('the link was lost'));
     sftp.once('close', lost);
     sftp.fastPut(
       file.from,
       to,
-      { concurrency: 32, chunkSize: 32_768, mode: 0o600, step: (_total, bytes) => onBytes(bytes) },
+      { concurrency: 32, chunkSize: 32_768, mode: 0o600, step: (bytes) => onSent(bytes) },
       (error) => {
         sftp.removeListener('close', lost);
         if (error) reject(error);
