@@ -64,7 +64,7 @@ export class GangChange {
     const fresh = await this.#members.nextIncarnations(this.#own(revision));
     const members = this.#own(revision);
     this.#context.journal.writeProcesses(fresh);
-    await Promise.all(members.map((process) => process.spawn()));
+    await Promise.all([...members.map((process) => process.spawn()), this.#members.refuseGpuStrangers(members)]);
   }
 
   launch(revision: number, names: readonly string[]): void {

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { DynamoError } from '../base/errors.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import { type AgentPaths, stateHome } from '../deployment/state-dir.ts';
+import { listGpuProcesses } from '../hosts/gpu-processes.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import { Admission } from './admission.ts';
@@ -12,6 +13,7 @@ import type { PeerState } from './crash/crash-report.ts';
 import type { CrashReporter } from './crash/crash-reporter.ts';
 import { ExternalProcess } from './external-process.ts';
 import { FreshPorts } from './fresh-ports.ts';
+import { refuseGpuStrangers, standingOf } from './gpu-strangers.ts';
 import { GroupRestarts } from './group-restarts.ts';
 import { PairProver } from './pair-prover.ts';
 import type { GangProcess } from './process-context.ts';
@@ -133,6 +135,34 @@ export class GangMembers {
         signal: this.#context.signal,
       },
     );
+  }
+
+  /**
+   * Looks once, right before they are launched, whether somebody who takes no lock of ours is on their GPUs. Throws `GPU_UNAVAILABLE`
+   * with who it is.
+   */
+  async refuseGpuStrangers(members: readonly GangProcess[]): Promise<void> {
+    const gpus = [...new Set(members.flatMap(({ spec }) => (spec.external ? [] : spec.gpus)))].toSorted(
+      (a, b) => a - b,
+    );
+    if (gpus.length === 0 || process.env['DYNAMO_GPU_STRANGERS'] === 'allow') return;
+    const { events, journal, signal } = this.#context;
+    const own = {
+      runIds: new Set(journal.state.processes.map(({ runId }) => runId)),
+      usesGpu: (gpu: number) =>
+        this.all.some(({ running, state, spec }) => running && state !== 'prepared' && spec.gpus.includes(gpu)),
+    };
+    await refuseGpuStrangers({
+      host: members[0]!.spec.host,
+      look: async () => {
+        const { processes, problem } = await listGpuProcesses(gpus);
+        if (problem !== null) events.write('gpus', `who uses GPU ${gpus.join(', ')} is not known: ${problem}`);
+        return processes;
+      },
+      judge: (found) => standingOf(found, own),
+      note: (message) => events.write('gpus', message),
+      signal,
+    });
   }
 
   /** What must be in the journal before those of them that do not run are spawned. */

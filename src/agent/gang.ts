@@ -83,7 +83,8 @@ export class Gang {
     const fresh = await this.#members.nextIncarnations(all);
     this.#mustStand();
     this.#context.journal.writeProcesses(fresh, this.phase === 'reserved' ? { phase: 'prepared' } : {});
-    await Promise.all(all.map((process) => process.spawn()));
+    // Together: nvidia-smi takes as long as all shims do. Nothing is launched anywhere before every host is prepared.
+    await Promise.all([...all.map((process) => process.spawn()), this.#members.refuseGpuStrangers(all)]);
   }
 
   launch(names: readonly string[]): void {

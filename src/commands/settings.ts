@@ -25,6 +25,11 @@ const VARIABLES: readonly { name: string; unset: string | null; meaning: string 
     unset: 'on',
     meaning: "`off`: engine flags are not compared with the engine's own help",
   },
+  {
+    name: 'DYNAMO_GPU_STRANGERS',
+    unset: 'refuse',
+    meaning: '`allow`: GPUs on which somebody else computes are used all the same',
+  },
   { name: 'DYNAMO_CRASH_AT', unset: null, meaning: 'for tests: where controller or agent die during a start' },
   { name: 'DYNAMO_DISCOVERY_PASSWORD', unset: null, meaning: 'set by agents for frontends: the password of etcd' },
   { name: 'DYNAMO_DEPLOYMENT_DIR', unset: null, meaning: 'set by dynamo for the processes of a deployment' },

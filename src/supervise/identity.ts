@@ -22,7 +22,12 @@ interface ProcessStat {
   group: number;
   session: number;
   startTime: string;
+  /** It is on its way out: what it held (memory of a GPU) may take a while to be free. */
+  exiting: boolean;
 }
+
+/** `PF_EXITING` in the flags of /proc/PID/stat, include/linux/sched.h. */
+const EXITING_FLAG = 0x4;
 
 /** Boot id and pid namespace of this process's world. Throws where there is no /proc (dynamo supervises on Linux only). */
 export function ownWorld(): { bootId: string; pidNamespace: string } {
@@ -60,6 +65,7 @@ export function readStat(pid: number): ProcessStat | undefined {
     group: Number(fields[2]),
     session: Number(fields[3]),
     startTime: fields[19]!,
+    exiting: (Number(fields[6]) & EXITING_FLAG) !== 0,
   };
 }
 
@@ -107,7 +113,11 @@ export function processesOfRun(runId: string, leader?: Partial<ProcessIdentity>)
 }
 
 /** Living processes without a run id in the session that `leader` began. */
-function namelessOf(leader: ProcessIdentity): number[] {
+const namelessOf = (leader: ProcessIdentity): number[] =>
+  processesOfSession(leader).filter((pid) => readVariable(pid, 'DYNAMO_RUN_ID') === null);
+
+/** Living processes of the session that `leader` began, whosever they are: a program may change its user. */
+export function processesOfSession(leader: ProcessIdentity): number[] {
   const world = ownWorld();
   if (leader.bootId !== world.bootId || leader.pidNamespace !== world.pidNamespace) return [];
   // A pid is not given away while a session bears it; whoever has it now and is another began a session of its own.
@@ -116,8 +126,7 @@ function namelessOf(leader: ProcessIdentity): number[] {
   return pids().filter((pid) => {
     const stat = readStat(pid);
     if (stat === undefined || stat.session !== leader.pid || isDead(stat)) return false;
-    if (BigInt(stat.startTime) < BigInt(leader.startTime)) return false;
-    return readVariable(pid, 'DYNAMO_RUN_ID') === null;
+    return BigInt(stat.startTime) >= BigInt(leader.startTime);
   });
 }
 
@@ -144,6 +153,17 @@ function readVariable(pid: number, name: string): string | null | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The run a process belongs to, by its own environment or that of the shim that leads its session; undefined for one that dynamo
+ * did not start, or that cannot be looked into.
+ */
+export function runIdOf(pid: number): string | undefined {
+  const own = readVariable(pid, 'DYNAMO_RUN_ID');
+  if (own !== null) return own;
+  const leader = readStat(pid)?.session;
+  return (leader === undefined || leader === pid ? null : readVariable(leader, 'DYNAMO_RUN_ID')) ?? undefined;
 }
 
 /** Checks the shape of an identity read from a file. */
