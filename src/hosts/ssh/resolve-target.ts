@@ -3,8 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { DynamoError, systemCode } from '../../base/errors.ts';
 import { matchesPattern } from './known-hosts.ts';
+import { runMatchCommand } from './match-command.ts';
 import { readSshConfig, type SshConfig } from './ssh-config.ts';
 import type { SshHop, SshTarget } from './ssh-target.ts';
+import { expandTokens, isSafeInShell } from './ssh-tokens.ts';
 
 /** What this user's SSH settings are read from; tests have their own. */
 export interface SshUser {
@@ -43,8 +45,8 @@ function hops(target: SshTarget, user: SshUser, name: string, depth: number): Ss
     throw new DynamoError('HOST_UNREACHABLE', `${name}: its jump hosts go round in a circle`, {
       hint: 'Look at `jump` in the hosts file and ProxyJump in ~/.ssh/config.',
     });
-  const config = configOf(target.address, user);
-  const address = (config.hostName ?? target.address).replaceAll('%h', target.address).replaceAll('%%', '%');
+  const config = configOf(target, user);
+  const address = expandTokens(config.hostName ?? target.address, { h: target.address }, `${name}: HostName`);
   const hop: SshHop = {
     name,
     address: address.replace(/^\[(.*)\]$/, '$1'),
@@ -53,26 +55,45 @@ function hops(target: SshTarget, user: SshUser, name: string, depth: number): Ss
     keyFiles: [],
     agent: agentSocket(target, config, user),
     knownHostsFiles: knownHostsFiles(target, config, user),
+    proxyCommand: null,
     keyName: config.hostKeyAlias ?? address.replace(/^\[(.*)\]$/, '$1'),
   };
   hop.keyFiles = keyFiles(target, config, user, hop);
-  return [...jumpsTo(target, config, user, name, depth), hop];
+  const jumps = jumpsTo(target, config, user, depth);
+  if (jumps.length === 0) hop.proxyCommand = proxyCommand(target, config, hop);
+  return [...jumps, hop];
 }
 
-function jumpsTo(target: SshTarget, config: SshConfig, user: SshUser, name: string, depth: number): SshHop[] {
+function jumpsTo(target: SshTarget, config: SshConfig, user: SshUser, depth: number): SshHop[] {
   if (target.jump) return hops(target.jump, user, `jump host ${target.jump.name}`, depth + 1);
-  if (config.proxyCommand !== undefined && config.proxyCommand !== 'none') {
-    throw new DynamoError('HOST_UNREACHABLE', `${name}: ~/.ssh/config gives ProxyCommand for ${target.address}`, {
-      hint: 'dynamo goes through jump hosts, not through commands: use ProxyJump there, or `jump` in the hosts file.',
-    });
-  }
   if (config.proxyJump === undefined || config.proxyJump === 'none') return [];
   // `a,b` means through a, then b. Only the first of the list may bring jumps of its own.
   return config.proxyJump.split(',').flatMap((word, index) => {
     const jump = parseJump(word.trim());
     const way = hops(jump, user, `jump host ${jump.name}`, depth + 1);
-    return index === 0 ? way : way.slice(-1);
+    return index === 0 ? way : way.slice(-1).map((hop) => ({ ...hop, proxyCommand: null }));
   });
+}
+
+/** The command of a host that is reached through one, its tokens filled in. */
+function proxyCommand(target: SshTarget, config: SshConfig, hop: SshHop): string | null {
+  if (config.proxyCommand === undefined || config.proxyCommand.command === 'none') return null;
+  const { command, place } = config.proxyCommand;
+  const refuse = (what: string, hint: string) =>
+    new DynamoError('HOST_UNREACHABLE', `${hop.name}: ${what} (${place})`, { hint });
+  if (config.proxyUseFdpass)
+    throw refuse(
+      'dynamo does not take connections from a ProxyCommand (ProxyUseFdpass)',
+      'Use a command that connects its standard input and output, such as `nc %h %p`, or `jump` in the hosts file.',
+    );
+  const tokens = { h: hop.address, n: target.address, p: String(hop.port), r: hop.user };
+  const unsafe = Object.values(tokens).find((value) => !isSafeInShell(value));
+  if (unsafe !== undefined)
+    throw refuse(
+      `${JSON.stringify(unsafe)} cannot stand in a ProxyCommand: a shell reads it`,
+      'Correct HostName, User or the address in the hosts file.',
+    );
+  return expandTokens(command, tokens, place);
 }
 
 /** `[user@]host[:port]` or `ssh://…`; an IPv6 address stands in brackets. */
@@ -85,16 +106,22 @@ function parseJump(word: string): SshTarget {
   return { name: address, address, user, port: port === undefined ? undefined : Number(port) };
 }
 
-function configOf(address: string, user: SshUser): SshConfig {
+function configOf(target: SshTarget, user: SshUser): SshConfig {
   const own = path.join(user.home, '.ssh', 'config');
-  const include = (base: string) => (pattern: string) =>
-    glob(path.resolve(base, expandHome(pattern, user))).map(readText);
-  const first = readSshConfig(readText(own), address, { localUser: user.name, include: include(path.dirname(own)) });
-  const system = readSshConfig(readText(user.systemConfig), address, {
+  const texts = [own, user.systemConfig].map((file) => ({ file, text: readText(file), folder: path.dirname(file) }));
+  const machine = os.hostname();
+  return readSshConfig(texts, target.address, {
     localUser: user.name,
-    include: include(path.dirname(user.systemConfig)),
+    user: target.user,
+    include: (pattern, folder) =>
+      glob(path.resolve(folder, expandHome(pattern, user))).map((file) => ({ file, text: readText(file) })),
+    exec: (command, place) => runMatchCommand(command, place, user),
+    addresses: () =>
+      Object.values(os.networkInterfaces()).flatMap((all) =>
+        (all ?? []).filter(({ internal }) => !internal).map(({ address }) => address),
+      ),
+    tokens: { d: user.home, i: String(os.userInfo().uid), l: machine, L: machine.split('.')[0]! },
   });
-  return { ...system, ...first, identityFiles: [...first.identityFiles, ...system.identityFiles] };
 }
 
 function keyFiles(target: SshTarget, config: SshConfig, user: SshUser, hop: SshHop): string[] {

@@ -1,8 +1,9 @@
-import { matchesPattern } from './known-hosts.ts';
+import { judgeMatch, type MatchMachine, matchesList } from './ssh-match.ts';
+import { expandTokens } from './ssh-tokens.ts';
 
 /**
  * What `~/.ssh/config` says of a host, by the rules of ssh_config(5): the first value found for a keyword counts, except that
- * IdentityFile collects. Pure: `include` gives the text of included files.
+ * IdentityFile collects.
  */
 export interface SshConfig {
   hostName?: string;
@@ -13,62 +14,108 @@ export interface SshConfig {
   identityAgent?: string;
   /** Comma-separated `[user@]host[:port]`, or `none`. */
   proxyJump?: string;
-  proxyCommand?: string;
+  /** As it is written, quotes and tokens included, with its `FILE:LINE`; or `none`. */
+  proxyCommand?: { command: string; place: string };
+  /** The command hands over a connection instead of being one. */
+  proxyUseFdpass?: boolean;
   userKnownHostsFiles?: string[];
   globalKnownHostsFiles?: string[];
   hostKeyAlias?: string;
+  tag?: string;
 }
 
-/** Lines of a configuration: keyword in lower case, and the rest as words. */
-type Line = [keyword: string, words: string[]];
+/** One file of a configuration. */
+export interface SshConfigText {
+  file: string;
+  text: string;
+  /** What Include lines are relative to: the folder of the first file, also within files that it includes. */
+  folder: string;
+}
+
+/** Who reads, and where. All that is not text comes through it. */
+export interface SshConfigContext {
+  localUser: string;
+  /** User that was asked for on top of what the configuration says. */
+  user?: string | undefined;
+  /** The files an Include line stands for. */
+  include(pattern: string, folder: string): Pick<SshConfigText, 'file' | 'text'>[];
+  /** Runs a command of `Match exec` and says whether it ended with 0; `place` is its `FILE:LINE`. */
+  exec(command: string, place: string): boolean;
+  addresses(): readonly string[];
+  /** More tokens for `Match exec`: `%d`, `%L`, `%l`, `%i`. */
+  tokens?: Readonly<Record<string, string>>;
+}
+
+interface Line {
+  /** In lower case. */
+  keyword: string;
+  words: string[];
+  /** What follows the keyword, as it is written. */
+  rest: string;
+  place: string;
+}
+
+/** A reading of all files under way. */
+interface Reading {
+  host: string;
+  context: SshConfigContext;
+  config: SshConfig;
+  final: boolean;
+  wantsFinal: boolean;
+}
 
 /** How deep files may include others, as in OpenSSH. */
 const DEEPEST = 16;
 
-/** `user` is who asks, for `Match localuser`; `include` maps the words of an Include line to the texts it stands for. */
-export function readSshConfig(
-  text: string,
-  host: string,
-  context: { localUser: string; include: (pattern: string) => string[] },
-): SshConfig {
-  const config: SshConfig = { identityFiles: [] };
-  apply(text, host, context, config, 0);
-  return config;
+/** What the files, the user's before the system's, say of a host. Throws `HOST_UNREACHABLE` for lines that cannot be judged. */
+export function readSshConfig(texts: readonly SshConfigText[], host: string, context: SshConfigContext): SshConfig {
+  const reading: Reading = { host, context, config: { identityFiles: [] }, final: false, wantsFinal: false };
+  for (const text of texts) apply(text, reading, 0);
+  if (!reading.wantsFinal) return reading.config;
+  // As OpenSSH does for `Match final`: all once more, what is known already counts.
+  const { identityFiles } = reading.config;
+  const second: Reading = { ...reading, config: { ...reading.config, identityFiles: [] }, final: true };
+  for (const text of texts) apply(text, second, 0);
+  const files = [...new Set([...identityFiles, ...second.config.identityFiles])];
+  return { ...second.config, identityFiles: files };
 }
 
-function apply(
-  text: string,
-  host: string,
-  context: { localUser: string; include: (pattern: string) => string[] },
-  config: SshConfig,
-  depth: number,
-): void {
+function apply(source: SshConfigText, reading: Reading, depth: number): void {
+  const { context, config } = reading;
   let active = true;
-  for (const [keyword, words] of parseLines(text)) {
-    if (keyword === 'host') active = matchesHosts(host, words);
-    else if (keyword === 'match') active = matches(host, words, config, context.localUser);
+  for (const line of parseLines(source)) {
+    if (line.keyword === 'host') active = matchesList(reading.host, line.words);
+    else if (line.keyword === 'match') active = matches(line, reading);
     else if (!active) continue;
-    else if (keyword === 'include') {
+    else if (line.keyword === 'include') {
       if (depth >= DEEPEST) continue;
-      for (const word of words)
-        for (const included of context.include(word)) apply(included, host, context, config, depth + 1);
-    } else set(config, keyword, words);
+      for (const { file, text } of line.words.flatMap((word) => context.include(word, source.folder)))
+        apply({ ...source, file, text }, reading, depth + 1);
+    } else set(config, line);
   }
 }
 
-function parseLines(text: string): Line[] {
-  return text.split(/\r?\n/).flatMap((raw): Line[] => {
+function parseLines({ file, text }: SshConfigText): Line[] {
+  return text.split(/\r?\n/).flatMap((raw, index): Line[] => {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) return [];
     const found = /^([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)$/.exec(line);
     if (!found) return [];
-    const words = [...found[2]!.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+    const rest = found[2]!;
+    const words = [...rest.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
     const comment = words.findIndex((word) => word.startsWith('#'));
-    return [[found[1]!.toLowerCase(), comment < 0 ? words : words.slice(0, comment)]];
+    return [
+      {
+        keyword: found[1]!.toLowerCase(),
+        words: comment < 0 ? words : words.slice(0, comment),
+        rest,
+        place: `${file}:${index + 1}`,
+      },
+    ];
   });
 }
 
-function set(config: SshConfig, keyword: string, words: string[]): void {
+function set(config: SshConfig, { keyword, words, rest, place }: Line): void {
   const [value] = words;
   if (value === undefined) return;
   switch (keyword) {
@@ -95,7 +142,10 @@ function set(config: SshConfig, keyword: string, words: string[]): void {
       if (config.proxyCommand === undefined) config.proxyJump ??= value;
       break;
     case 'proxycommand':
-      if (config.proxyJump === undefined) config.proxyCommand ??= words.join(' ');
+      if (config.proxyJump === undefined) config.proxyCommand ??= { command: rest, place };
+      break;
+    case 'proxyusefdpass':
+      config.proxyUseFdpass ??= value.toLowerCase() === 'yes';
       break;
     case 'userknownhostsfile':
       config.userKnownHostsFiles ??= words;
@@ -106,35 +156,27 @@ function set(config: SshConfig, keyword: string, words: string[]): void {
     case 'hostkeyalias':
       config.hostKeyAlias ??= value;
       break;
+    case 'tag':
+      config.tag ??= value;
+      break;
   }
 }
 
-function matchesHosts(host: string, patterns: readonly string[]): boolean {
-  let found = false;
-  for (const pattern of patterns) {
-    if (pattern.startsWith('!')) {
-      if (matchesPattern(host, pattern.slice(1))) return false;
-    } else found ||= matchesPattern(host, pattern);
-  }
-  return found;
-}
-
-/** A Match line; one with criteria that cannot be judged here (`exec`, `canonical`, …) never matches. */
-function matches(host: string, words: readonly string[], config: SshConfig, localUser: string): boolean {
-  for (let at = 0; at < words.length; at += 1) {
-    const raw = words[at]!.toLowerCase();
-    const negated = raw.startsWith('!');
-    const criterion = negated ? raw.slice(1) : raw;
-    if (criterion === 'all') continue;
-    const patterns = (words[at + 1] ?? '').split(',');
-    at += 1;
-    const subject = {
-      host: config.hostName ?? host,
-      originalhost: host,
-      user: config.user ?? localUser,
-      localuser: localUser,
-    }[criterion];
-    if (subject === undefined || matchesHosts(subject, patterns) === negated) return false;
-  }
-  return true;
+function matches({ words, place }: Line, reading: Reading): boolean {
+  const { host: originalHost, context, config, final } = reading;
+  const host = expandTokens(config.hostName ?? originalHost, { h: originalHost }, place);
+  const user = context.user ?? config.user ?? context.localUser;
+  const tokens = {
+    ...context.tokens,
+    ...{ h: host, n: originalHost, p: String(config.port ?? 22), r: user, u: context.localUser },
+    k: config.hostKeyAlias ?? originalHost,
+  };
+  const machine: MatchMachine = {
+    exec: (command) => context.exec(expandTokens(command, tokens, place), place),
+    addresses: context.addresses,
+  };
+  const subject = { originalHost, host, user, localUser: context.localUser, tag: config.tag ?? '', final };
+  const result = judgeMatch(words, subject, machine, place);
+  reading.wantsFinal ||= result.wantsFinal;
+  return result.matches;
 }

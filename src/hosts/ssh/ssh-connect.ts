@@ -54,7 +54,10 @@ export async function connectSsh(
   try {
     for (const hop of hops) {
       const through = clients.at(-1);
-      const open = (cut: AbortSignal) => (through ? openTunnel(through, hop) : openTcp(hop, cut));
+      const open = (cut: AbortSignal) => {
+        if (through) return openTunnel(through, hop);
+        return hop.proxyCommand === null ? openTcp(hop, cut) : openProxy(hop, hop.proxyCommand);
+      };
       clients.push(await logIn(hop, open, times, signal));
     }
   } catch (error) {
@@ -187,6 +190,11 @@ async function openTcp(hop: SshHop, cut: AbortSignal): Promise<Duplex> {
     socket.destroy();
     throw error;
   }
+}
+
+async function openProxy(hop: SshHop, command: string): Promise<Duplex> {
+  const { ProxyStream } = await import('./proxy-stream.ts'); // few hosts have one
+  return new ProxyStream(hop, command);
 }
 
 function openTunnel(through: Client, hop: SshHop): Promise<Duplex> {

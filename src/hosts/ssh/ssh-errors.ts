@@ -31,7 +31,9 @@ export function explainTimeout(hop: SshHop, stage: SshStage, timeoutMs: number):
       hint:
         stage === 'connect'
           ? 'Is the host up, is the address right, does a firewall drop the port?'
-          : `The host is there, but slow or stuck: \`${tryByHand(hop)}\``,
+          : hop.proxyCommand === null
+            ? `The host is there, but slow or stuck: \`${tryByHand(hop)}\``
+            : `Is the host up, and does its ProxyCommand get there? Try it by hand: ${hop.proxyCommand}`,
     },
   );
 }

@@ -28,6 +28,8 @@ export interface SshHop {
   /** Socket of the agent; null for none. */
   agent: string | null;
   knownHostsFiles: string[];
+  /** Command for a shell whose standard input and output are the connection; null for TCP, or through the hop before. */
+  proxyCommand: string | null;
   /** Under which name its key is looked up. */
   keyName: string;
 }

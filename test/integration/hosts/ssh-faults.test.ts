@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installKit } from '../../../src/hosts/kit/install-kit.ts';
@@ -67,6 +67,126 @@ describe.skipIf(!hasTestHosts)('SSH faults', () => {
     const user = { home, name: one.user, env: {}, systemConfig: '/nonexistent', systemKnownHosts: [] };
     await using transport = await SshTransport.connect({ name: 'gpu', address: 'gpu-1' }, { user });
     expect((await transport.exec(['hostname'])).stdout.toString()).toBe('host-1\n');
+  });
+
+  describe('a ProxyCommand of ~/.ssh/config', () => {
+    /** A program that connects its standard input and output with the SSH port of the host, writes its pid, and talks. */
+    const program = (): { script: string; pids: () => number[] } => {
+      const pidFile = hosts.file('proxy.pids', '');
+      const text = `
+        import { appendFileSync } from 'node:fs';
+        import net from 'node:net';
+        const [host, port, mode] = process.argv.slice(2);
+        appendFileSync(${JSON.stringify(pidFile)}, process.pid + "\\n");
+        console.error('asking the gate for', host);
+        if (mode === 'refused') { console.error('the gate says: not you'); process.exit(7); }
+        if (mode === 'silent') setInterval(() => {}, 1000);
+        else {
+          const socket = net.connect(Number(port), host);
+          process.stdin.pipe(socket).pipe(process.stdout);
+          socket.on('close', () => process.exit(0));
+        }`;
+      const script = hosts.file('proxy.mjs', text);
+      return { script, pids: () => readFileSync(pidFile, 'utf8').split('\n').filter(Boolean).map(Number) };
+    };
+    const userWith = (config: string, shell = '/bin/sh') => {
+      const home = hosts.file(`proxy-home-${config.length}`);
+      execFileSync('mkdir', ['-p', `${home}/.ssh`]);
+      const common = `  IdentityFile ${hosts.key}\n  UserKnownHostsFile ${hosts.knownHosts}\n  Port 22\n`;
+      writeFileSync(`${home}/.ssh/config`, `${config}\nHost *\n${common}`);
+      return { home, name: one.user, env: { SHELL: shell }, systemConfig: '/none', systemKnownHosts: [] };
+    };
+    const node = process.execPath;
+    const alive = (pid: number) =>
+      existsSync(`/proc/${pid}/stat`) && !/ Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const explained = async (connecting: Promise<SshTransport>) => {
+      const error = await connecting.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toMatchObject({ code: 'HOST_UNREACHABLE' });
+      return error as { message: string; hint: string; details: string[] };
+    };
+
+    it('carries commands, uploads and sockets, and ends with the connection', async () => {
+      const { script, pids } = program();
+      const user = userWith(`Host far\n  HostName ${one.address}\n  ProxyCommand ${node} "${script}" '%h' %p`);
+      const transport = await SshTransport.connect({ name: 'far', address: 'far' }, { user, times: TIMES });
+      expect((await transport.exec(['hostname'])).stdout.toString()).toBe('host-1\n');
+      const big = hosts.file('big', 'x'.repeat(3_000_000));
+      await transport.upload([{ from: big, to: '/tmp/big', mode: 0o600 }]);
+      expect((await transport.exec(['wc', '-c', '/tmp/big'])).stdout.toString()).toBe('3000000 /tmp/big\n');
+      const [pid] = pids();
+      expect(alive(pid!)).toBe(true);
+      await transport[Symbol.asyncDispose]();
+      await waitFor('the end of the command', () => !alive(pid!));
+    });
+
+    it('goes on to the next host where it stands for the jump host', async () => {
+      const { script } = program();
+      const user = userWith(`Host gate\n  HostName ${two.address}\n  ProxyCommand ${node} ${script} %h %p`);
+      const target = { ...hosts.entry(one), jump: { name: 'gate', address: 'gate' } };
+      await using transport = await SshTransport.connect(target, { user, times: TIMES });
+      expect((await transport.exec(['hostname'])).stdout.toString()).toBe('host-1\n');
+    });
+
+    it('that ends is named with its status and what it said; the link is lost when it dies', async () => {
+      const { script, pids } = program();
+      const target = { name: 'far', address: 'far' };
+      const refusing = userWith(`Host far\n  HostName ${one.address}\n  ProxyCommand ${node} ${script} %h %p refused`);
+      const refused = await explained(SshTransport.connect(target, { user: refusing, times: TIMES }));
+      expect(refused.message).toBe('far: its ProxyCommand ended with status 7');
+      expect(refused.details).toEqual([`asking the gate for ${one.address}`, 'the gate says: not you']);
+      expect(refused.hint).toContain(`${script} ${one.address} 22 refused`);
+
+      const missing = userWith('Host far\n  ProxyCommand no-such-program %h');
+      const { message, details } = await explained(SshTransport.connect(target, { user: missing, times: TIMES }));
+      expect(message).toBe('far: its ProxyCommand ended with status 127');
+      expect(details.join()).toContain('no-such-program');
+
+      const working = userWith(`Host far\n  HostName ${one.address}\n  ProxyCommand ${node} ${script} %h  %p`);
+      const transport = await SshTransport.connect(target, { user: working, times: TIMES });
+      process.kill(pids().at(-1)!, 'SIGKILL');
+      await waitFor('the loss of the link', () => transport.lost.aborted);
+      expect(String(transport.lost.reason)).toContain('its ProxyCommand ended with SIGKILL');
+      await transport[Symbol.asyncDispose]();
+    });
+
+    it('that says nothing is waited for no longer than a host, and leaves nothing', async () => {
+      const { script, pids } = program();
+      // Through a shell of its own, which must go too.
+      const user = userWith(`Host far\n  ProxyCommand sh -c '${node} ${script} %h %p silent; true'`);
+      const times = { ...TIMES, connectMs: 1_500 };
+      const { message, hint } = await explained(SshTransport.connect({ name: 'far', address: 'far' }, { user, times }));
+      expect(message).toContain('waited 1.5 s for the greeting');
+      expect(hint).toContain('does its ProxyCommand get there?');
+      await waitFor('the end of the command', () => pids().every((pid) => !alive(pid)));
+    });
+
+    it('is refused where a shell would read more than names from it', async () => {
+      const user = userWith(`Host far\n  ProxyUseFdpass yes\n  ProxyCommand nc -F %h`);
+      const fdpass = await explained(SshTransport.connect({ name: 'far', address: 'far' }, { user }));
+      expect(fdpass.message).toMatch(/ProxyUseFdpass\) \(.*config:3\)$/);
+      const evil = userWith('Host far\n  User $(touch /tmp/evil)\n  ProxyCommand nc %r %h %p');
+      const refused = await explained(SshTransport.connect({ name: 'far', address: 'far' }, { user: evil }));
+      expect(refused.message).toContain('cannot stand in a ProxyCommand');
+    });
+
+    it('may depend on a Match exec, which is run', async () => {
+      const { script } = program();
+      const flag = hosts.file('inside');
+      const user = userWith(
+        `Match originalhost far exec "test -e ${flag}"\n  HostName ${one.address}\n  ProxyCommand ${node} ${script} %h %p\n` +
+          `Match originalhost far\n  HostName ${two.address}`,
+      );
+      const name = async () => {
+        await using transport = await SshTransport.connect({ name: 'far', address: 'far' }, { user, times: TIMES });
+        return (await transport.exec(['hostname'])).stdout.toString().trim();
+      };
+      expect(await name()).toBe('host-2');
+      writeFileSync(flag, '');
+      expect(await name()).toBe('host-1');
+    });
   });
 
   it('an agent', async () => {
