@@ -50,6 +50,13 @@ export const HUB_AND_SYSTEM_FAILURES: readonly FailureSignature[] = [
     fix: 'Download the model again, and compare the sizes of its files with the original.',
   },
   {
+    pattern:
+      /No module named '(lmcache|fastsafetensors|runai_model_streamer|modelexpress|mooncake)|requires the ModelExpress Python package|Please install vllm\[(runai|fastsafetensors|instanttensor)/i,
+    code: 'EXITED_EARLY',
+    cause: 'a package that `load` or `kvOffload` needs is not installed in the Python environment of the engine',
+    fix: 'The line names it. Install it there, for instance: pip install lmcache, or: pip install "vllm[runai]".',
+  },
+  {
     pattern: /No space left on device/i,
     code: 'DISK_FULL',
     cause: 'the disk is full',

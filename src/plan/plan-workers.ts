@@ -1,6 +1,7 @@
 import type { WorkerRole } from '../base/role.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
 import type { Recipe } from '../recipe/recipe.ts';
+import { checkHostMemory } from './check-host-memory.ts';
 import { draftWorkers, isPeer, wishOf } from './draft-workers.ts';
 import type { ProcessSpec } from './launch-plan.ts';
 import { placeWorkers } from './place-workers.ts';
@@ -20,6 +21,7 @@ export interface PlannedWorkers {
 export function planWorkers(recipe: Recipe, hosts: readonly PlanHost[], models: KnownModels): PlannedWorkers {
   const drafts = draftWorkers(recipe, models);
   const places = placeWorkers(drafts.map(wishOf), hosts);
+  checkHostMemory(drafts, places);
   const workers = drafts.map((draft) => {
     const place = places.get(draft.name)!;
     const peers = drafts.filter((other) => isPeer(draft, other)).flatMap((other) => places.get(other.name)!.members);

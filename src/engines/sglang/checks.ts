@@ -1,7 +1,9 @@
+import { formatBytes } from '../../base/bytes.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
 import { argValue, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { hasHybridKv } from '../model/model-traits.ts';
+import { HOST_MEMORY_UNIT } from './hierarchical-cache.ts';
 import {
   SGLANG_RESERVED,
   SGLANG_RESERVED_ENV,
@@ -35,6 +37,7 @@ export function checkWorker(worker: WorkerSettings): EngineFindings {
       ...checkTransfer(worker),
       ...checkTiers(worker),
       ...checkEvents(worker),
+      ...checkLoad(worker),
     ],
     warnings: [],
     combinations: RULES.filter((rule) => rule.applies(worker)).map(({ name, verdict, at, message }) => ({
@@ -150,10 +153,17 @@ function checkTransfer(worker: WorkerSettings): RecipeIssue[] {
   return problems;
 }
 
-function checkTiers({ kvOffload, path, args, role }: WorkerSettings): RecipeIssue[] {
+function checkTiers(worker: WorkerSettings): RecipeIssue[] {
+  const { kvOffload, path, args, role } = worker;
   if (!kvOffload) return [];
   const at = (...keys: string[]) => [...path, 'kvOffload', ...keys];
   const problems: RecipeIssue[] = [];
+  const least = parallelSize(worker) * HOST_MEMORY_UNIT;
+  if (kvOffload.cpu !== undefined && kvOffload.cpu < least)
+    problems.push({
+      path: at('cpu'),
+      message: `SGLang counts host memory in whole GB of each rank: expected at least ${formatBytes(least)} for ${parallelSize(worker)} of them`,
+    });
   if (kvOffload.remote?.backend === 'lmcache')
     problems.push({ path: at('remote', 'backend'), message: 'SGLang reaches a remote store through `mooncake`' });
   if (kvOffload.disk && kvOffload.remote)
@@ -173,4 +183,23 @@ function checkEvents({ kvEvents, args, path }: WorkerSettings): RecipeIssue[] {
   if (!kvEvents || argValue(args, 'disable-radix-cache') !== true) return [];
   const message = 'SGLang publishes no KV events without its radix cache; drop `kvEvents` or keep the cache';
   return [{ path: [...path, 'args', 'disable-radix-cache'], message }];
+}
+
+/** What SGLang reads weights of another instance with, unless its backend needs no ports of its own. */
+const REMOTE_INSTANCE = ['seed-instance-ip', 'seed-instance-service-port', 'send-weights-group-ports'];
+
+/** SGLang itself only warns of what is missing, and reads the weights from disk. */
+function checkLoad(worker: WorkerSettings): RecipeIssue[] {
+  const { load, path } = worker;
+  if (load?.loader !== 'remote_instance') return [];
+  const settings = load.settings as WorkerSettings['args'];
+  const at = [...path, 'load', 'settings'];
+  const needed = argValue(settings, 'backend') === 'transfer_engine' ? REMOTE_INSTANCE.slice(0, 2) : REMOTE_INSTANCE;
+  const missing = needed.filter((name) => argValue(settings, name) === undefined);
+  if (missing.length > 0)
+    return [{ path: at, message: `\`remote_instance\` needs ${missing.map((name) => `\`${name}\``).join(', ')}` }];
+  const ports = argValue(settings, 'send-weights-group-ports');
+  if (!Array.isArray(ports) || ports.length >= tensorRanks(worker)) return [];
+  const message = `expected a port for each of ${tensorRanks(worker)} tensor-parallel ranks`;
+  return [{ path: [...at, 'send-weights-group-ports'], message }];
 }

@@ -11,6 +11,18 @@ export const SGLANG_FAILURES: readonly FailureSignature[] = [
     fix: 'Raise mem-fraction-static or tp-size, or lower context-length.',
   },
   {
+    pattern: /Not enough host memory available/,
+    code: 'EXITED_EARLY',
+    cause: 'the host has not enough free memory for HiCache: SGLang leaves 10 GB of it alone',
+    fix: 'Lower `kvOffload.cpu`, which counts for each worker.',
+  },
+  {
+    pattern: /host memory should be larger than the device memory/i,
+    code: 'EXITED_EARLY',
+    cause: 'HiCache holds less than the GPU, which SGLang does not take before July 2026',
+    fix: 'Raise `kvOffload.cpu` above what the KV cache has on the GPUs, or leave the number out: then it is twice that.',
+  },
+  {
     pattern: /CUDA out of memory|OutOfMemoryError/i,
     code: 'EXITED_EARLY',
     cause: 'the GPU had not enough free memory',

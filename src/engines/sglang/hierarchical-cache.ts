@@ -1,13 +1,16 @@
 import type { EngineLaunch, WorkerSettings } from '../engine.ts';
 import { parallelSize } from './worker-shape.ts';
 
+/** SGLang is told its host memory in whole GB. */
+export const HOST_MEMORY_UNIT = 1e9;
+
 /** HiCache: host memory behind the GPU, and one store behind that. */
 export function hierarchicalCache(worker: WorkerSettings): EngineLaunch {
   const { kvOffload } = worker;
   if (!kvOffload) return { argv: [], env: {}, reasons: [] };
   const { cpu, disk, remote } = kvOffload;
   // The flag counts GB of each rank; the recipe says bytes of the whole worker.
-  const size = cpu === undefined ? undefined : Math.max(1, Math.floor(cpu / parallelSize(worker) / 1e9));
+  const size = cpu === undefined ? undefined : Math.floor(cpu / parallelSize(worker) / HOST_MEMORY_UNIT);
   const store = disk ? 'file' : remote ? 'mooncake' : undefined;
   return {
     argv: [

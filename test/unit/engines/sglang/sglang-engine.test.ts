@@ -144,7 +144,29 @@ describe('sglang', () => {
     [{ gpus: 3, args: { 'tp-size': 2 } }, /make 2, so 3 GPUs do not fit/],
     [{ gpus: 0 }, /between GPUs only/],
     [{ args: { 'tp-size': 4, 'dp-size': 3, 'enable-dp-attention': true } }, /must divide tp-size/],
-    [{ kvOffload: { cpu: 1 } }, /keeps no prefix cache/],
+    [{ kvOffload: { cpu: 1e9 } }, /keeps no prefix cache/],
+    [
+      { role: 'prefill', args: { 'tp-size': 4 }, kvOffload: { cpu: 3.9e9 } },
+      /whole GB of each rank: expected at least 3.7 GiB for 4 of them/,
+    ],
+    [
+      { load: { loader: 'remote_instance', settings: { 'seed-instance-ip': '10.0.0.1' } } },
+      /needs `seed-instance-service-port`, `send-weights-group-ports`/,
+    ],
+    [
+      { load: { loader: 'remote_instance', settings: { backend: 'transfer_engine' } } },
+      /`seed-instance-service-port`$/,
+    ],
+    [
+      {
+        args: { 'tp-size': 2 },
+        load: {
+          loader: 'remote_instance',
+          settings: { seed_instance_ip: 'a', seed_instance_service_port: 30000, send_weights_group_ports: [35000] },
+        },
+      },
+      /a port for each of 2 tensor-parallel ranks/,
+    ],
     [{ role: 'prefill', kvOffload: { remote: { backend: 'lmcache', url: 'x' } } }, /through `mooncake`/],
     [{ role: 'aggregated', kvEvents: true, args: { 'disable-radix-cache': true } }, /publishes no KV events/],
     [
@@ -177,6 +199,11 @@ describe('sglang', () => {
 
   it.each([
     ['RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.', 'EXITED_EARLY'],
+    ['ValueError: Not enough host memory available. Requesting 150.00 GB but only have 88.10 GB free.', 'EXITED_EARLY'],
+    [
+      'AssertionError: The host memory should be larger than the device memory with the current protocol',
+      'EXITED_EARLY',
+    ],
     ['[Errno 98] address already in use', 'PORT_IN_USE'],
     ['sglang.srt.server: error: unrecognized arguments: --disaggregation-decode-tp 2', 'EXITED_EARLY'],
     ['RuntimeError: Ninja is required to load C++ extensions', 'EXITED_EARLY'],
