@@ -23,6 +23,7 @@ interface Flags {
   kvLoadFailurePolicy: MockerOptions['kvLoadFailurePolicy'];
   startupTime: number;
   shutdownTimeout: number;
+  enableScaleOut?: boolean;
   seed: number;
   kvEventsConfig?: KvEventOptions;
   nnodes: number;
@@ -72,7 +73,7 @@ function addOptions(command: Command): Command {
     .option('--no-enable-chunked-prefill', 'compute each prompt in one step')
     .option(
       '--default-max-tokens <tokens>',
-      'output length of a request that names none (the model never ends by itself); less where the context is full',
+      'output length of a chat that names none (the model never ends by itself); less where the context is full',
       count(1),
       128,
     )
@@ -97,6 +98,7 @@ function addOptions(command: Command): Command {
       'publish KV events as vLLM does: enable_kv_cache_events, endpoint, replay_endpoint',
       kvEvents,
     )
+    .option('--enable-scale-out', 'answer at the render endpoints, which vLLM refuses with 403 without this')
     .option('--seed <n>', 'another seed, another model: other text for the same prompts', integer, 0)
     .option(
       '--fault <spec>',
@@ -141,6 +143,7 @@ function toOptions(flags: Flags, faults: MockerOptions['faults']): MockerOptions
     startupMs: flags.startupTime * 1_000,
     shutdownTimeoutMs: flags.shutdownTimeout * 1_000,
     keepAliveMs: Number(process.env['VLLM_HTTP_TIMEOUT_KEEP_ALIVE'] ?? 5) * 1_000,
+    enableScaleOut: flags.enableScaleOut === true,
     seed: flags.seed,
     ...(flags.kvEventsConfig ? { kvEvents: flags.kvEventsConfig } : {}),
     ...(flags.nnodes > 1 ? { node: nodeOf(flags) } : {}),

@@ -5,11 +5,12 @@ import type { Check, DrainSpec, EnvValue, LaunchFile, LivenessSpec } from '../pl
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { EngineArgs, KvOffloadRecipe, KvTransferRecipe, LoadRecipe, RecipePath } from '../recipe/recipe.ts';
 import type { EngineName } from '../recipe/schema.ts';
+import type { ChatTokens } from './chat-tokens.ts';
 import type { KnownVersions } from './engine-version.ts';
 import type { ModelUse } from './model/check-model.ts';
 import type { ModelConfig } from './model/model-config.ts';
-import type { PhaseSignature } from './start-phase.ts';
 import type { WorkerNetwork } from './network-env.ts';
+import type { PhaseSignature } from './start-phase.ts';
 
 /**
  * The port behind which every engine stands: what to run for a worker of a recipe, how to tell that it works, and what its
@@ -49,6 +50,8 @@ export interface Engine {
   phases: readonly PhaseSignature[];
   /** Its own names for what everybody wants to know. */
   metrics: EngineMetrics;
+  /** How it tells which tokens it makes of a chat. */
+  chatTokens: ChatTokens;
   /** How the installed program lists its flags, for an argv of `launch`; null where they are checked otherwise. */
   help(argv: readonly string[]): EngineHelp | null;
 }
@@ -153,11 +156,11 @@ export interface WorkerPlacement {
   peerGpus: readonly number[];
   /** Other hosts with workers it exchanges KV cache with. */
   peerHosts: readonly string[];
+  /** Networks of its host; absent: nothing is known. */
+  network?: WorkerNetwork;
   /** Its part of a worker that spans several hosts; null for a worker on one. Rank 0 leads and is the only one that serves. */
   node: { rank: number; size: number; leaderAddress: string } | null;
   drain: DrainSpec;
-  /** Networks of its host; absent: nothing is known. */
-  network?: WorkerNetwork;
   /** argv prefix that runs dynamo. */
   selfCommand: readonly string[];
   startTimeoutMs: number;
@@ -182,6 +185,8 @@ export interface PortWish {
   leaderOnly?: true;
   /** Each restart takes another port, and this environment variable carries it. */
   freshIn?: string;
+  /** The flag whose value names it: a restart takes another port where a stranger has this one. */
+  flag?: string;
 }
 
 export interface EngineFindings {

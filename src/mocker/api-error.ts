@@ -24,11 +24,13 @@ export function modelNotFound(model: string, served: string): ApiError {
   return envelope(404, `The model \`${model}\` does not exist. Valid aliases: ${served}.`, 'NotFoundError', 'model');
 }
 
-export function promptTooLong(maxModelLen: number, promptTokens: number): ApiError {
+/** Of text that was cut nobody knows how long it is. */
+export function promptTooLong(maxModelLen: number, promptTokens: number, isCut: boolean): ApiError {
+  const counted = isCut ? maxModelLen + 1 : promptTokens;
   return badParameter(
-    `This model's maximum context length is ${maxModelLen} tokens. However, your prompt contains ${promptTokens} input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.`,
+    `This model's maximum context length is ${maxModelLen} tokens. However, your prompt contains ${isCut ? 'at least ' : ''}${counted} input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.`,
     'input_tokens',
-    promptTokens,
+    counted,
   );
 }
 
@@ -43,10 +45,17 @@ export function badParameter(message: string, param: string, value?: number | st
   return envelope(400, `${message} ${note}`, 'BadRequestError', param);
 }
 
-/** A body that does not fit the schema; `field` is the path of what does not, `body` itself when left out. */
-export function invalidField(problem: string, type: string, input: unknown, field?: string): ApiError {
+/** A body that does not fit the schema; `field` is the path of what does not, `body` itself when left out; `context` is shown as it is. */
+export function invalidField(
+  problem: string,
+  type: string,
+  input: unknown,
+  field?: string,
+  context?: string,
+): ApiError {
   const where = field === undefined ? 'body' : `body.${field}`;
-  const message = `1 validation error:\n  {'type': '${type}', 'loc': '${where}', 'msg': '${problem}', 'input': '${describeInput(input)}'}`;
+  const more = context === undefined ? '' : `, 'ctx': ${context}`;
+  const message = `1 validation error:\n  {'type': '${type}', 'loc': '${where}', 'msg': '${problem}', 'input': '${describeInput(input)}'${more}}`;
   return envelope(400, message, 'Bad Request', where);
 }
 
@@ -85,4 +94,20 @@ export function methodNotAllowed(): ApiError {
 
 export function bodyTooLarge(): ApiError {
   return envelope(413, 'Request Entity Too Large', 'Request Entity Too Large', null);
+}
+
+/** At what `--enable-scale-out` opens, without it. */
+export function scaleOutDisabled(): ApiError {
+  const message = 'Scale-out endpoints are disabled. Restart vllm serve with --enable-scale-out to enable them.';
+  return envelope(403, message, 'PermissionDeniedError', null);
+}
+
+/** A list of stop strings is neither one string nor short enough. */
+export function tooManyStopStrings(count: number, most: number): ApiError {
+  const input = `'input': '<list of ${count} items>'`;
+  const errors = [
+    `{'type': 'string_type', 'loc': 'body.stop', 'msg': 'Input should be a valid string', ${input}}`,
+    `{'type': 'too_long', 'loc': 'body.stop', 'msg': 'List should have at most ${most} items after validation, not ${count}', ${input}, 'ctx': {'field_type': 'List', 'max_length': ${most}, 'actual_length': ${count}}}`,
+  ];
+  return envelope(400, `2 validation errors:\n  ${errors.join('\n  ')}`, 'Bad Request', 'body.stop');
 }

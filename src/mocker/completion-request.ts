@@ -1,8 +1,17 @@
 import { type ChatMessage, renderChat } from '../tokens/chat-template.ts';
 import { encodeText } from '../tokens/mock-tokenizer.ts';
-import { badParameter, badRequest, invalidField, missingField, modelNotFound, promptTooLong } from './api-error.ts';
+import {
+  badParameter,
+  badRequest,
+  invalidField,
+  missingField,
+  modelNotFound,
+  promptTooLong,
+  tooManyStopStrings,
+} from './api-error.ts';
+import { type Body, flag, integer, optionalObject, tokenList } from './json-fields.ts';
 import type { MockerOptions } from './options.ts';
-import { checkSampling } from './sampling-checks.ts';
+import { checkSampling, checkTools } from './sampling-checks.ts';
 
 /** A completion request of either endpoint, checked and with its prompts as token ids. */
 export interface CompletionRequest {
@@ -24,9 +33,14 @@ export interface CompletionRequest {
 
 /** As vLLM limits it. */
 const MAX_CHOICES = 16_384;
+const MAX_STOP_STRINGS = 4;
+/** Output length of a completion that names none. */
+export const TEXT_TOKENS = 16;
+/** In the order of precedence. */
+const CHAT_LIMITS = ['max_completion_tokens', 'max_tokens'];
+const TEXT_LIMITS = ['max_tokens'];
 
-type Body = Record<string, unknown>;
-
+/** Throws vLLM's 400 for a body that is no object. */
 export function asObject(value: unknown): Body {
   if (value === null) throw missingField(value);
   if (typeof value !== 'object' || Array.isArray(value)) {
@@ -39,7 +53,7 @@ export function asObject(value: unknown): Body {
 /** Throws vLLM's 404 for a model this worker does not serve; no model means the served one. */
 export function checkModel(body: Body, options: MockerOptions): void {
   const model = body['model'];
-  if (model === undefined || model === null || model === options.modelName) return;
+  if (model === undefined || model === null || model === '' || model === options.modelName) return;
   if (typeof model !== 'string') throw invalidField('Input should be a valid string', 'string_type', model, 'model');
   throw modelNotFound(model, options.modelName);
 }
@@ -54,19 +68,25 @@ export function parseCompletionRequest(
   checkModel(body, options);
   if (kind === 'text') optionalObject(body, 'kv_transfer_params');
   const prompts = kind === 'chat' ? [chatPrompt(body)] : textPrompts(body);
-  const limit = (kind === 'chat' ? maxTokensOf(body, 'max_completion_tokens') : undefined) ?? maxTokensOf(body);
+  const limits = (kind === 'chat' ? CHAT_LIMITS : TEXT_LIMITS).map((field) => maxTokensOf(body, field, options));
+  const limit = limits.find((given) => given !== undefined);
   const streamOptions = optionalObject(body, 'stream_options');
   const stream = flag(body, 'stream');
   if (streamOptions && Object.keys(streamOptions).length > 0 && !stream)
     throw badParameter('Stream options can only be defined when `stream=True`.', 'stream_options');
   const minTokens = integer(body, 'min_tokens') ?? 0;
   if (minTokens < 0) throw badRequest(`min_tokens must be greater than or equal to 0, got ${minTokens}.`);
-  const maxTokens = prompts.map((prompt) => outputLimit(prompt.length, limit, options));
+  // Text is cut one token above what fits before it is counted.
+  const isCut = kind === 'chat' || typeof [body['prompt']].flat()[0] === 'string';
+  const maxTokens = prompts.map((prompt) =>
+    outputLimit(prompt.length, isCut, limit ?? (kind === 'text' ? TEXT_TOKENS : options.defaultMaxTokens), options),
+  );
   if (limit !== undefined && minTokens > limit) {
     throw badRequest(`min_tokens must be less than or equal to max_tokens=${limit}, got ${minTokens}.`);
   }
   const n = choicesPerPrompt(body);
   checkSampling(body, n);
+  if (kind === 'chat') checkTools(body);
   return {
     kind,
     prompts,
@@ -78,7 +98,7 @@ export function parseCompletionRequest(
     seed: integer(body, 'seed') ?? 0,
     stream,
     includeUsage: streamOptions?.['include_usage'] === true,
-    returnTokenIds: body['return_token_ids'] === true,
+    returnTokenIds: flag(body, 'return_token_ids'),
     logprobs: requestedLogprobs(kind, body),
   };
 }
@@ -94,19 +114,31 @@ export function parseTokenizeRequest(value: unknown, options: MockerOptions): { 
   return { tokens: encodeText(body['prompt']), body };
 }
 
-function outputLimit(promptTokens: number, limit: number | undefined, options: MockerOptions): number {
-  if (promptTokens >= options.maxModelLen) throw promptTooLong(options.maxModelLen, promptTokens);
-  const room = options.maxModelLen - promptTokens;
-  return Math.min(limit ?? options.defaultMaxTokens, room);
+function outputLimit(promptTokens: number, isCut: boolean, limit: number, { maxModelLen }: MockerOptions): number {
+  if (promptTokens > maxModelLen) throw promptTooLong(maxModelLen, promptTokens, isCut);
+  const room = maxModelLen - promptTokens;
+  // A prompt that fills everything: the limit is what is left.
+  if (room === 0) throw tooFewTokens(0);
+  return Math.min(limit, room);
 }
 
-function maxTokensOf(body: Body, field = 'max_tokens'): number | undefined {
+function maxTokensOf(body: Body, field: string, { maxModelLen }: MockerOptions): number | undefined {
   const limit = integer(body, field);
   // It is named by its older name whichever was given.
-  if (limit !== undefined && limit < 1)
-    throw badParameter(`max_tokens must be at least 1, got ${limit}.`, 'max_tokens', limit);
+  if (limit !== undefined && limit < 1) throw tooFewTokens(limit);
+  if (limit !== undefined && limit > maxModelLen) {
+    const advice = 'Please request fewer output tokens.';
+    throw badParameter(
+      `${field}=${limit} cannot be greater than max_model_len=${maxModelLen}. ${advice}`,
+      field,
+      limit,
+    );
+  }
   return limit;
 }
+
+const tooFewTokens = (limit: number): Error =>
+  badParameter(`max_tokens must be at least 1, got ${limit}.`, 'max_tokens', limit);
 
 function chatPrompt(body: Body): Uint32Array {
   const params = optionalObject(body, 'kv_transfer_params');
@@ -150,47 +182,6 @@ function nonEmpty(tokens: Uint32Array): Uint32Array {
   return tokens;
 }
 
-function tokenList(value: unknown, field: string): number[] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw invalidField('Input should be a valid list', 'list_type', value, field);
-  for (const [index, token] of value.entries()) {
-    if (!Number.isInteger(token) || token < 0 || token > 0xffffffff) {
-      throw invalidField('Input should be a valid integer', 'int_type', token, `${field}.${index}`);
-    }
-  }
-  return value;
-}
-
-/** Also takes a number written as a string, as vLLM does. */
-function integer(body: Body, field: string): number | undefined {
-  const value = body[field];
-  if (value === undefined || value === null) return undefined;
-  const number = typeof value === 'string' && /^[+-]?\d+$/.test(value) ? Number(value) : value;
-  if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
-  const problem = 'Input should be a valid integer';
-  if (typeof value === 'string')
-    throw invalidField(`${problem}, unable to parse string as an integer`, 'int_parsing', value, field);
-  if (typeof value === 'number')
-    throw invalidField(`${problem}, got a number with a fractional part`, 'int_from_float', value, field);
-  throw invalidField(problem, 'int_type', value, field);
-}
-
-function flag(body: Body, field: string): boolean {
-  const value = body[field];
-  if (value === undefined || value === null || value === false || value === 0) return false;
-  if (value === true || value === 1) return true;
-  throw invalidField('Input should be a valid boolean, unable to interpret input', 'bool_parsing', value, field);
-}
-
-function optionalObject(body: Body, field: string): Record<string, unknown> | undefined {
-  const value = body[field];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    throw invalidField('Input should be a valid dictionary', 'dict_type', value, field);
-  }
-  return value as Record<string, unknown>;
-}
-
 function choicesPerPrompt(body: Body): number {
   const n = integer(body, 'n') ?? 1;
   if (n < 1) throw badRequest(`n must be at least 1, got ${n}.`);
@@ -207,6 +198,7 @@ function stopStrings(value: unknown): string[] {
   if (!Array.isArray(list) || list.some((item) => typeof item !== 'string')) {
     throw invalidField('Input should be a valid string', 'string_type', value, 'stop');
   }
+  if (list.length > MAX_STOP_STRINGS) throw tooManyStopStrings(list.length, MAX_STOP_STRINGS);
   if (list.includes('')) throw badRequest('stop cannot contain an empty string.');
   return list;
 }
@@ -214,7 +206,7 @@ function stopStrings(value: unknown): string[] {
 function requestedLogprobs(kind: 'chat' | 'text', body: Body): number {
   const field = kind === 'chat' ? 'top_logprobs' : 'logprobs';
   const asked = integer(body, field);
-  if (kind === 'chat' && body['logprobs'] !== true) {
+  if (kind === 'chat' && !flag(body, 'logprobs')) {
     if (asked) throw badParameter('when using `top_logprobs`, `logprobs` must be set to true.', 'top_logprobs');
     return -1;
   }

@@ -90,7 +90,8 @@ function parseOrRelease(
   }
 }
 
-function requestId(incoming: IncomingMessage): string {
+/** The caller's id of a request, or one of ours. */
+export function requestId(incoming: IncomingMessage): string {
   const given = incoming.headers['x-request-id'];
   return typeof given === 'string' && given !== '' ? given : randomUUID().replaceAll('-', '');
 }

@@ -22,7 +22,7 @@ export interface MockerOptions {
   maxModelLen: number;
   enablePrefixCaching: boolean;
   enableChunkedPrefill: boolean;
-  /** Tokens produced when a request names no limit. */
+  /** Tokens produced when a chat names no limit. */
   defaultMaxTokens: number;
   speedupRatio: number;
   decodeSpeedupRatio: number;
@@ -41,6 +41,8 @@ export interface MockerOptions {
   keepAliveMs: number;
   /** Where it publishes KV events; absent: it publishes none. */
   kvEvents?: KvEventOptions;
+  /** Whether the render endpoints answer. */
+  enableScaleOut: boolean;
   seed: number;
   /** Its part of a worker over several hosts; absent: it is one by itself. */
   node?: MockerNode;

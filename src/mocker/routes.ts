@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 import { decodeText } from '../tokens/mock-tokenizer.ts';
-import { ApiError, internalError, invalidField, methodNotAllowed, notFound } from './api-error.ts';
+import { ApiError, internalError, methodNotAllowed, notFound } from './api-error.ts';
 import { asObject, checkModel, parseTokenizeRequest } from './completion-request.ts';
 import { handleCompletion } from './completions.ts';
 import { readJsonBody } from './json-body.ts';
+import { requiredTokens } from './json-fields.ts';
+import { handleRender } from './render.ts';
+import { sendJson } from './send-json.ts';
 import type { Worker } from './worker.ts';
 
 type Handler = (worker: Worker, request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
@@ -23,6 +26,8 @@ const ROUTES: Record<string, Partial<Record<string, Handler>>> = {
   '/detokenize': { POST: detokenize },
   '/v1/chat/completions': { POST: (...args) => handleCompletion('chat', ...args) },
   '/v1/completions': { POST: (...args) => handleCompletion('text', ...args) },
+  '/v1/chat/completions/render': { POST: (...args) => handleRender('chat', ...args) },
+  '/v1/completions/render': { POST: (...args) => handleRender('text', ...args) },
 };
 
 /** Answers one request, with an error in vLLM's shape when it cannot. Never throws. */
@@ -50,12 +55,6 @@ function sendError(worker: Worker, request: IncomingMessage, response: ServerRes
     if (!request.complete) response.setHeader('connection', 'close');
     sendJson(response, answer.status, answer.body);
   }
-}
-
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
-  response.end(body);
 }
 
 function answerEmpty(_worker: Worker, _request: IncomingMessage, response: ServerResponse): void {
@@ -93,9 +92,5 @@ async function tokenize({ options }: Worker, request: IncomingMessage, response:
 async function detokenize({ options }: Worker, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = asObject(await readJsonBody(request));
   checkModel(body, options);
-  const tokens = body['tokens'];
-  if (!Array.isArray(tokens) || tokens.some((token) => !Number.isInteger(token) || token < 0 || token > 0xffffffff)) {
-    throw invalidField('Input should be a valid list', 'list_type', tokens, 'tokens');
-  }
-  sendJson(response, 200, { prompt: decodeText(tokens) });
+  sendJson(response, 200, { prompt: decodeText(requiredTokens(body, 'tokens')) });
 }

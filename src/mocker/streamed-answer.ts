@@ -2,7 +2,7 @@ import { Answer, type AnswerContext } from './answer.ts';
 import type { Generation } from './generation.ts';
 import { chatLogprob, textLogprobs } from './logprobs.ts';
 import type { FinishReason } from './metrics.ts';
-import { streamedUsageJson } from './usage.ts';
+import { FINGERPRINT, streamedUsageJson } from './usage.ts';
 
 /** Server-sent events, the bytes of one moment in one write. */
 export class StreamedAnswer extends Answer {
@@ -82,11 +82,14 @@ export class StreamedAnswer extends Answer {
     const reason = finish === null ? 'null' : `"${finish}"`;
     const stop = finish === null ? '' : `,"stop_reason":${JSON.stringify(generation.stopReason)}`;
     const ids = request.returnTokenIds ? `[${tokens.join(',')}]` : 'null';
+    // The last event of all has it: the one with the usage, if there is one.
+    const isLast = finish !== null && this.unfinished === 1 && !request.includeUsage;
+    const tail = isLast ? `],"system_fingerprint":"${FINGERPRINT}"}\n\n` : ']}\n\n';
     const content = JSON.stringify(text);
     this.#pending +=
       request.kind === 'chat'
-        ? `${this.#head}{"index":${choice},"delta":{"content":${content}},"logprobs":${logprobs},"finish_reason":${reason}${stop},"token_ids":${ids}}]}\n\n`
-        : `${this.#head}{"index":${choice},"text":${content},"logprobs":${logprobs},"finish_reason":${reason},"stop_reason":${JSON.stringify(generation.stopReason)},"prompt_token_ids":${this.#promptIds(generation)},"token_ids":${ids}}]}\n\n`;
+        ? `${this.#head}{"index":${choice},"delta":{"content":${content}},"logprobs":${logprobs},"finish_reason":${reason}${stop},"token_ids":${ids}}${tail}`
+        : `${this.#head}{"index":${choice},"text":${content},"logprobs":${logprobs},"finish_reason":${reason},"stop_reason":${JSON.stringify(generation.stopReason)},"prompt_token_ids":${this.#promptIds(generation)},"token_ids":${ids}}${tail}`;
     this.#shown[choice]! += text.length;
   }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { parsePrometheusText, type Sample, sumOf } from '../../src/telemetry/prometheus-text.ts';
 import { waitFor } from '../helpers/until.ts';
+import { MESSAGES, REFUSALS } from './engine-refusals.ts';
 
-/** A running pair of engines, whatever they are. Decode workers also serve requests without a first leg. */
+/** A running pair of engines, whatever they are. Decode workers also serve requests without a first leg, and render. */
 export interface EnginePair {
   prefill: string;
   decode: string;
@@ -55,6 +56,43 @@ export function describeEngineSurface(pair: () => EnginePair): void {
       const asked = await jsonOf(await post('/tokenize', { messages: MESSAGES }));
       const answered = await jsonOf(await chat({ return_token_ids: true }));
       expect(answered.prompt_token_ids).toEqual(asked.tokens);
+    });
+  });
+
+  describe('renders', () => {
+    const render = (path: string, body: object) =>
+      send(url(), `${path}/render`, JSON.stringify({ model: pair().model, ...body }), { 'x-request-id': 'my-id' });
+
+    it('a chat into the tokens that it computes', async () => {
+      const body = await jsonOf(await render('/v1/chat/completions', { messages: MESSAGES, max_tokens: 6 }));
+      expect(Object.keys(body)).toEqual(RENDERED_KEYS);
+      expect(body).toMatchObject({ request_id: 'chatcmpl-my-id', model: pair().model, stream: false });
+      expect(body.sampling_params.max_tokens).toBe(6);
+      expect(body.token_ids).toEqual((await jsonOf(await chat({ return_token_ids: true }))).prompt_token_ids);
+    });
+
+    it('completions, however many', async () => {
+      const [one, ...others] = await jsonOf(await render('/v1/completions', { prompt: 'Hello river', max_tokens: 9 }));
+      expect(others).toEqual([]);
+      expect(Object.keys(one)).toEqual(RENDERED_KEYS);
+      expect(one).toMatchObject({ request_id: 'cmpl-my-id', sampling_params: { max_tokens: 9 } });
+      const answered = await jsonOf(await complete({ return_token_ids: true }));
+      expect(one.token_ids).toEqual(answered.choices[0].prompt_token_ids);
+      const two = await jsonOf(await render('/v1/completions', { prompt: ['Hello river', 'Else'] }));
+      expect(two.map((rendered: Json) => rendered.request_id)).toEqual(['cmpl-my-id-0', 'cmpl-my-id-1']);
+      // What is as without saying so is left out.
+      expect(two[0].sampling_params).not.toHaveProperty('max_tokens');
+    });
+
+    it('nothing without --enable-scale-out', async () => {
+      for (const path of ['/v1/chat/completions', '/v1/completions']) {
+        const response = await send(pair().prefill, `${path}/render`, '{}', {});
+        const message = 'Scale-out endpoints are disabled. Restart vllm serve with --enable-scale-out to enable them.';
+        expect(response.status).toBe(403);
+        expect(await jsonOf(response)).toEqual({
+          error: { message, type: 'PermissionDeniedError', param: null, code: 403 },
+        });
+      }
     });
   });
 
@@ -127,6 +165,15 @@ export function describeEngineSurface(pair: () => EnginePair): void {
       expect((await jsonOf(await chat({ max_tokens: '3' }))).usage.completion_tokens).toBe(3);
     });
 
+    it('takes numbers and switches in other spellings, and 16 tokens where a completion names no limit', async () => {
+      expect((await jsonOf(await chat({ max_tokens: true }))).usage.completion_tokens).toBe(1);
+      expect((await complete({ stream: 'yes' })).headers.get('content-type')).toContain('text/event-stream');
+      expect((await jsonOf(await chat({ stream: 'off', return_token_ids: 1 }))).prompt_token_ids).not.toBe(null);
+      expect((await jsonOf(await chat({ model: '' }))).model).toBe(pair().model);
+      const unlimited = await jsonOf(await complete({ max_tokens: undefined, ignore_eos: true }));
+      expect(unlimited.usage.completion_tokens).toBe(16);
+    });
+
     it('cuts a limit down to what fits', async () => {
       const full = pair().maxModelLen;
       const prompt = Array.from({ length: full - 6 }, (_, index) => 0x61 + (index % 20));
@@ -185,6 +232,10 @@ export function describeEngineSurface(pair: () => EnginePair): void {
       expect(textOf(events)).toBe(whole.choices[0].text);
       expect(Object.keys(events.at(-1).usage.prompt_tokens_details)).toEqual(['cached_tokens']);
       const plain = await eventsOf(await complete({ stream: true }));
+      // The last event of all has it, whichever that is.
+      expect(plain.map((event) => 'system_fingerprint' in event).indexOf(true)).toBe(plain.length - 1);
+      const chatted = await eventsOf(await chat({ stream: true }));
+      expect(chatted.map((event) => 'system_fingerprint' in event).indexOf(true)).toBe(chatted.length - 1);
       expect(plain.every((event) => event.usage === undefined && event.choices[0].token_ids === null)).toBe(true);
       expect(plain.at(-1).choices[0].finish_reason).toBe('length');
     });
@@ -333,7 +384,6 @@ export function describeEngineSurface(pair: () => EnginePair): void {
 // biome-ignore lint/suspicious/noExplicitAny: an engine's JSON is looked at field by field, which is what is tested
 type Json = any;
 
-const MESSAGES = [{ role: 'user', content: 'Tell me about rivers.' }];
 const CHAT_KEYS = [
   ...['id', 'object', 'created', 'model', 'choices', 'service_tier', 'system_fingerprint', 'usage', 'prompt_logprobs'],
   ...['prompt_token_ids', 'prompt_text', 'kv_transfer_params', 'ec_transfer_params', 'metrics'],
@@ -355,6 +405,11 @@ const TEXT_EVENT_CHOICE_KEYS = [
 ];
 const EVENT_KEYS = ['id', 'object', 'created', 'model', 'choices'];
 const PROMPT_DETAIL_KEYS = ['cached_tokens', 'created_cache_tokens', 'multimodal_tokens'];
+const RENDERED_KEYS = [
+  ...['request_id', 'token_ids', 'token_offsets', 'features', 'content_parts', 'sampling_params', 'model'],
+  ...['reasoning_ended', 'reasoning_parser_kwargs', 'return_token_ids', 'output_mode', 'stream', 'stream_options'],
+  ...['cache_salt', 'priority', 'kv_transfer_params', 'ec_transfer_params'],
+];
 const TRANSFER_KEYS = [
   ...['do_remote_prefill', 'do_remote_decode', 'remote_block_ids', 'remote_engine_id', 'remote_request_id'],
   ...['remote_host', 'remote_port', 'tp_size', 'dcp_size', 'pp_size', 'remote_num_tokens'],
@@ -385,200 +440,6 @@ const METRICS = [
   'vllm:nixl_num_failed_notifications_total',
   'vllm:nixl_num_kv_expired_reqs_total',
   'vllm:nixl_num_notifications_after_expiry_total',
-];
-
-interface Refusal {
-  name: string;
-  path: string;
-  body?: (pair: EnginePair) => object;
-  /** In place of JSON made from `body`. */
-  raw?: string;
-  /** Content type, if not JSON. */
-  type?: string;
-  /** Status, type, parameter, message. */
-  expected: [number, string, string | null, string | RegExp];
-}
-
-const BAD = 'BadRequestError';
-const MISFIT = 'Bad Request';
-const CHAT = '/v1/chat/completions';
-const TEXT = '/v1/completions';
-
-/** A refusal of a chat, or of a completion, because of one of its fields. */
-const chatWith = (fields: object, ...expected: Refusal['expected']): Refusal => ({
-  name: `a chat with ${JSON.stringify(fields)}`,
-  path: CHAT,
-  body: () => ({ messages: MESSAGES, max_tokens: 6, temperature: 0, ...fields }),
-  expected,
-});
-const textWith = (fields: object, ...expected: Refusal['expected']): Refusal => ({
-  name: `a completion with ${JSON.stringify(fields)}`,
-  path: TEXT,
-  body: () => ({ prompt: 'x', max_tokens: 6, temperature: 0, ...fields }),
-  expected,
-});
-const bytes = (raw: string, ...expected: Refusal['expected']): Refusal => ({
-  name: `the body ${JSON.stringify(raw)}`,
-  path: TEXT,
-  raw,
-  expected,
-});
-const misfit = (type: string, where: string, message: string): RegExp =>
-  new RegExp(
-    `^1 validation error:\\n {2}\\{'type': '${type}', 'loc': '${where}', 'msg': '${message}', 'input': '.*'\\}$`,
-  );
-const NO_PROMPT = 'Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)';
-
-const REFUSALS: Refusal[] = [
-  {
-    name: 'a prompt that is too long',
-    path: TEXT,
-    body: ({ maxModelLen }) => ({ prompt: Array.from({ length: maxModelLen + 4 }, () => 0x61) }),
-    expected: [
-      ...([400, BAD, 'input_tokens'] as const),
-      /^This model's maximum context length is \d+ tokens\. However, your prompt contains \d+ input tokens, which exceeds this limit even without any output tokens\. Please reduce the length of the input prompt\. \(parameter=input_tokens, value=\d+\)$/,
-    ],
-  },
-  chatWith(
-    { max_tokens: 0 },
-    400,
-    BAD,
-    'max_tokens',
-    'max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)',
-  ),
-  chatWith(
-    { max_tokens: 'abc' },
-    400,
-    MISFIT,
-    'body.max_tokens',
-    misfit('int_parsing', 'body.max_tokens', 'Input should be a valid integer, unable to parse string as an integer'),
-  ),
-  chatWith(
-    { max_tokens: 1.5 },
-    400,
-    MISFIT,
-    'body.max_tokens',
-    misfit('int_from_float', 'body.max_tokens', 'Input should be a valid integer, got a number with a fractional part'),
-  ),
-  chatWith({ min_tokens: 9 }, 400, BAD, null, 'min_tokens must be less than or equal to max_tokens=6, got 9.'),
-  chatWith({ min_tokens: -1 }, 400, BAD, null, 'min_tokens must be greater than or equal to 0, got -1.'),
-  chatWith({ n: 0 }, 400, BAD, null, 'n must be at least 1, got 0.'),
-  chatWith({ n: 1e9 }, 400, BAD, null, /^n must be at most 16384, got 1000000000\./),
-  chatWith({ n: 2 }, 400, BAD, null, 'n must be 1 when using greedy sampling, got 2.'),
-  chatWith(
-    { temperature: 5 },
-    400,
-    BAD,
-    'temperature',
-    'temperature must be in [0, 2], got 5.0. (parameter=temperature, value=5.0)',
-  ),
-  chatWith(
-    { temperature: -1 },
-    400,
-    BAD,
-    'temperature',
-    'temperature must be non-negative, got -1.0. (parameter=temperature, value=-1.0)',
-  ),
-  chatWith({ top_p: 2 }, 400, BAD, 'top_p', 'top_p must be in (0, 1], got 2.0. (parameter=top_p, value=2.0)'),
-  chatWith(
-    { top_logprobs: 2 },
-    400,
-    BAD,
-    'top_logprobs',
-    'when using `top_logprobs`, `logprobs` must be set to true. (parameter=top_logprobs)',
-  ),
-  chatWith(
-    { logprobs: true, top_logprobs: 30 },
-    400,
-    BAD,
-    'logprobs',
-    'Requested sample logprobs of 30, which is greater than max allowed: 20 (parameter=logprobs, value=30)',
-  ),
-  chatWith(
-    { stream_options: { include_usage: true } },
-    400,
-    BAD,
-    'stream_options',
-    'Stream options can only be defined when `stream=True`. (parameter=stream_options)',
-  ),
-  chatWith({ messages: undefined }, 400, MISFIT, 'body.messages', misfit('missing', 'body.messages', 'Field required')),
-  chatWith(
-    { messages: 'hi' },
-    400,
-    MISFIT,
-    'body.messages',
-    misfit('list_type', 'body.messages', 'Input should be a valid list'),
-  ),
-  chatWith(
-    { messages: [] },
-    400,
-    BAD,
-    null,
-    'Cannot apply chat template to an empty conversation. Provide at least one message.',
-  ),
-  chatWith(
-    { model: 3 },
-    400,
-    MISFIT,
-    'body.model',
-    misfit('string_type', 'body.model', 'Input should be a valid string'),
-  ),
-  textWith({ prompt: undefined }, 400, BAD, 'prompt', NO_PROMPT),
-  textWith({ prompt: '' }, 400, BAD, 'prompt', NO_PROMPT),
-  textWith({ prompt: [] }, 400, BAD, null, 'You must pass at least one prompt'),
-  textWith({ prompt: [[]] }, 400, BAD, null, 'The decoder prompt cannot be empty'),
-  textWith({ stop: [''] }, 400, BAD, null, 'stop cannot contain an empty string.'),
-  textWith(
-    { stop_token_ids: {} },
-    400,
-    MISFIT,
-    'body.stop_token_ids',
-    misfit('list_type', 'body.stop_token_ids', 'Input should be a valid list'),
-  ),
-  textWith(
-    { seed: 'a' },
-    400,
-    MISFIT,
-    'body.seed',
-    misfit('int_parsing', 'body.seed', 'Input should be a valid integer, unable to parse string as an integer'),
-  ),
-  textWith(
-    { stream: 'maybe' },
-    400,
-    MISFIT,
-    'body.stream',
-    misfit('bool_parsing', 'body.stream', 'Input should be a valid boolean, unable to interpret input'),
-  ),
-  textWith(
-    { kv_transfer_params: 'a' },
-    400,
-    MISFIT,
-    'body.kv_transfer_params',
-    misfit('dict_type', 'body.kv_transfer_params', 'Input should be a valid dictionary'),
-  ),
-  bytes(
-    '{"prompt":"x"',
-    400,
-    MISFIT,
-    'body.13',
-    /^1 validation error:\n {2}\{'type': 'json_invalid', 'loc': 'body\.13', 'msg': 'JSON decode error'/,
-  ),
-  bytes('', 400, MISFIT, 'body', misfit('missing', 'body', 'Field required')),
-  bytes('null', 400, MISFIT, 'body', misfit('missing', 'body', 'Field required')),
-  bytes(
-    '[]',
-    400,
-    MISFIT,
-    'body',
-    misfit('model_attributes_type', 'body', 'Input should be a valid dictionary or object to extract fields from'),
-  ),
-  {
-    name: 'what is not called JSON',
-    path: TEXT,
-    raw: '{}',
-    type: 'text/plain',
-    expected: [400, MISFIT, null, "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"],
-  },
 ];
 
 function send(url: string, path: string, body: string, headers: Record<string, string>): Promise<Response> {

@@ -6,7 +6,11 @@ import { Sandbox } from '../helpers/deployment-sandbox.ts';
 describe('dynamo doctor', () => {
   it('looks at the pairs and tokens of a deployment that runs', async () => {
     await using box = new Sandbox();
-    expect((await box.run('serve', 'recipes/quickstart.yaml', '--set', 'frontend.port=auto', '--detach')).code).toBe(0);
+    const settings = ['frontend.port=auto', 'workers.decode.args.enable-scale-out=true'].flatMap((one) => [
+      '--set',
+      one,
+    ]);
+    expect((await box.run('serve', 'recipes/quickstart.yaml', ...settings, '--detach')).code).toBe(0);
 
     const kvPath = await box.run('doctor', 'kv-path', '--decode', 'decode-1', '--repeat', '2', '--json');
     expect(kvPath.code).toBe(0);
@@ -24,7 +28,10 @@ describe('dynamo doctor', () => {
     expect(cases.length).toBeGreaterThan(5);
     for (const each of cases) {
       expect(each.agree).toBe(true);
-      expect(each.sides.map(({ who }) => who)).toEqual(['frontend', 'prefill-0', 'prefill-1', 'decode-0', 'decode-1']);
+      expect(each.sides.map(({ who }) => who)).toEqual([
+        ...['frontend', 'prefill-0', 'prefill-1'],
+        ...['decode-0', 'decode-0 (render)', 'decode-1', 'decode-1 (render)'],
+      ]);
     }
     expect((await box.run('stop', 'quickstart')).code).toBe(0);
   });

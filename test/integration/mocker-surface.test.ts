@@ -161,7 +161,9 @@ describe('the surface of an engine', () => {
   it('produces as many tokens as it says by default, and no more than fit', async () => {
     const usage = async (prompt: unknown) =>
       (await readBody(await mocker.post('/v1/completions', { model: 'demo', prompt }))).usage!.completion_tokens;
-    expect(await usage('x')).toBe(128);
+    const chat = { model: 'demo', messages: [{ role: 'user', content: 'x' }] };
+    expect((await readBody(await mocker.post('/v1/chat/completions', chat))).usage!.completion_tokens).toBe(128);
+    expect(await usage('x')).toBe(16);
     expect(await usage(Array.from({ length: 4_090 }, () => 0x61))).toBe(6);
   });
 

@@ -1,4 +1,5 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
+import { UNNAMED_TOKENS } from '../chat-tokens.ts';
 import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argValue, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
@@ -48,7 +49,7 @@ export const llamacppEngine: Engine = {
   combinations: [],
   // It is at home on CPUs, too: only GPUs that the recipe asks for are taken.
   defaultGpus: () => 0,
-  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1 }],
+  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' }],
   launch,
   readiness: (worker) => [
     // 503 while it loads; nothing listens at all while it downloads.
@@ -62,6 +63,7 @@ export const llamacppEngine: Engine = {
   failures: LLAMACPP_FAILURES,
   phases: LLAMACPP_PHASES,
   metrics: LLAMACPP_METRICS,
+  chatTokens: UNNAMED_TOKENS,
   help: (argv) => {
     const at = argv.findIndex((word) => word === '--model' || word === '--hf-repo');
     const program = argv.slice(0, at);

@@ -3,6 +3,7 @@ import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
 import { didYouMean } from '../../yaml/nearest.ts';
+import { VLLM_CHAT_TOKENS } from '../chat-tokens.ts';
 import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
@@ -22,6 +23,7 @@ import { MOCKER_FLAGS, MOCKER_RESERVED, type MockerFlagKind } from './mocker-fla
 const DEFAULT_BLOCK_SIZE = 64;
 /** vLLM's, too. */
 const MASTER_FROM = 29_501;
+const EVENTS_FLAG = '--kv-events-config';
 const MODE = { aggregated: 'agg', prefill: 'prefill', decode: 'decode' } as const;
 
 const RESERVED_ENV = {
@@ -65,7 +67,7 @@ export const mockerEngine: Engine = {
   combinations: [],
   defaultGpus: () => 0,
   ports: (worker) => [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, flag: '--http-port' },
     ...(transfers(worker)
       ? [
           {
@@ -79,8 +81,8 @@ export const mockerEngine: Engine = {
       : []),
     ...(worker.kvEvents
       ? [
-          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: 1, leaderOnly: true as const },
-          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: 1, leaderOnly: true as const },
+          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: 1, leaderOnly: true as const, flag: EVENTS_FLAG },
+          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: 1, leaderOnly: true as const, flag: EVENTS_FLAG },
         ]
       : []),
     ...(worker.nodes > 1 ? [{ purpose: 'master', from: MASTER_FROM, count: 1, leaderOnly: true as const }] : []),
@@ -104,6 +106,7 @@ export const mockerEngine: Engine = {
   // It speaks vLLM's words and names.
   phases: VLLM_PHASES,
   metrics: VLLM_METRICS,
+  chatTokens: VLLM_CHAT_TOKENS,
   help: () => null,
 };
 
@@ -149,7 +152,7 @@ function eventArgs({ address, ports }: WorkerPlacement): string[] {
     endpoint: `tcp://${bracket(address)}:${ports['kvEvents']}`,
     replay_endpoint: `tcp://${bracket(address)}:${ports['kvReplay']}`,
   };
-  return ['--kv-events-config', JSON.stringify(config)];
+  return [EVENTS_FLAG, JSON.stringify(config)];
 }
 
 const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';
@@ -158,11 +161,12 @@ function blockSize(worker: WorkerSettings): number {
   return argNumber(worker.args, 'block-size', DEFAULT_BLOCK_SIZE);
 }
 
-/** Without what is written anyway: the block size, and switches that are on. */
+/** Without what is written anyway, or goes without saying: the block size, switches that are on, opt-ins that are off. */
 function otherArgs(args: WorkerSettings['args']): WorkerSettings['args'] {
   const others = Object.entries(args).filter(([name, value]) => {
     const flag = flagName(name);
-    return flag !== 'block-size' && !(MOCKER_FLAGS[flag] === 'switch' && value === true);
+    const kind = MOCKER_FLAGS[flag];
+    return flag !== 'block-size' && !(kind === 'switch' && value === true) && !(kind === 'opt-in' && value === false);
   });
   return Object.fromEntries(others);
 }
@@ -189,7 +193,7 @@ function misfit(kind: MockerFlagKind, value: EngineArgValue): string | undefined
     const items = Array.isArray(value) ? value : [value];
     return items.every((item) => typeof item === 'string') ? undefined : 'text, or a list of texts';
   }
-  if (kind === 'switch') return typeof value === 'boolean' ? undefined : 'true or false';
+  if (kind === 'switch' || kind === 'opt-in') return typeof value === 'boolean' ? undefined : 'true or false';
   if (kind === 'number') return typeof value === 'number' && value >= 0 ? undefined : 'a number of at least 0';
   if (kind === 'above-zero') return typeof value === 'number' && value > 0 ? undefined : 'a number above 0';
   const least = kind === 'count' ? 1 : 0;

@@ -1,5 +1,5 @@
-/** What a flag of `dynamo mocker` takes. A switch is on unless it is `false`. */
-export type MockerFlagKind = 'whole' | 'count' | 'number' | 'above-zero' | 'switch' | 'texts';
+/** What a flag of `dynamo mocker` takes. A switch is on unless it is `false`, an opt-in off unless it is `true`. */
+export type MockerFlagKind = 'whole' | 'count' | 'number' | 'above-zero' | 'switch' | 'opt-in' | 'texts';
 
 /** Flags of `dynamo mocker` that a recipe may set. */
 export const MOCKER_FLAGS: Readonly<Record<string, MockerFlagKind>> = {
@@ -17,6 +17,7 @@ export const MOCKER_FLAGS: Readonly<Record<string, MockerFlagKind>> = {
   'kv-bytes-per-token': 'count',
   'startup-time': 'number',
   'shutdown-timeout': 'number',
+  'enable-scale-out': 'opt-in',
   seed: 'whole',
   fault: 'texts',
 };

@@ -1,4 +1,5 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
+import { UNNAMED_TOKENS } from '../chat-tokens.ts';
 import type { Engine, EngineFindings, WorkerSettings } from '../engine.ts';
 import { NO_METRICS } from '../no-metrics.ts';
 import { refuseSettings } from '../refuse-settings.ts';
@@ -43,6 +44,7 @@ export const openaiEngine: Engine = {
   failures: [],
   phases: [],
   metrics: { ...NO_METRICS, path: '/metrics' },
+  chatTokens: UNNAMED_TOKENS,
   help: () => null,
 };
 

@@ -4,6 +4,7 @@ import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } 
 import { formatArgs, withoutArgs } from '../engine-args.ts';
 import { collectivesNetwork, kvTransferNetwork } from '../network-env.ts';
 import { KV_EVENTS_FROM, KV_REPLAY_FROM, visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
+import { SGLANG_CHAT_TOKENS } from './chat-tokens.ts';
 import { checkPair, checkWorker, SGLANG_COMBINATIONS } from './checks.ts';
 import { SGLANG_FAILURES } from './failures.ts';
 import { hierarchicalCache } from './hierarchical-cache.ts';
@@ -14,6 +15,8 @@ import { dataRanks, onCpu, pageSize, parallelSize, transfers } from './worker-sh
 
 /** SGLang's own default of the prefill worker's bootstrap server. */
 const BOOTSTRAP_FROM = 8_998;
+const BOOTSTRAP_FLAG = '--disaggregation-bootstrap-port';
+const EVENTS_FLAG = '--kv-events-config';
 /** The process group's store; with DP attention a further 13 ports above it. */
 const DIST_INIT_FROM = 25_000;
 const DIST_INIT_PORTS = 14;
@@ -64,6 +67,7 @@ export const sglangEngine: Engine = {
   failures: SGLANG_FAILURES,
   phases: SGLANG_PHASES,
   metrics: SGLANG_METRICS,
+  chatTokens: SGLANG_CHAT_TOKENS,
   help: (argv) => {
     const at = argv.indexOf('--model-path');
     const program = argv.slice(0, at);
@@ -79,17 +83,17 @@ export const sglangEngine: Engine = {
 function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   return [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1 },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' },
     // The hosts of a worker meet at the leader. Followers answer on the HTTP port too, whatever their state.
     { purpose: 'distInit', from: DIST_INIT_FROM, count: DIST_INIT_PORTS, leaderOnly: true },
     { purpose: 'nccl', from: NCCL_FROM, count: 1 },
     ...(worker.role === 'prefill'
-      ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true as const }]
+      ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true as const, flag: BOOTSTRAP_FLAG }]
       : []),
     ...(worker.kvEvents
       ? [
-          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks },
-          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks },
+          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks, flag: EVENTS_FLAG },
+          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks, flag: EVENTS_FLAG },
         ]
       : []),
   ];
@@ -122,9 +126,9 @@ function program({ command }: WorkerSettings): string[] {
 
 function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
   const { address, ports: given, node } = placement;
+  const network = collectivesNetwork(worker, placement);
   const cpu = onCpu(worker);
   const gpus = cpu ? { env: { CUDA_VISIBLE_DEVICES: '' }, reasons: [] } : visibleGpus(placement);
-  const network = collectivesNetwork(worker, placement);
   return {
     argv: [
       ...program(worker),
@@ -148,44 +152,44 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
       SGLANG_TIMEOUT_KEEP_ALIVE: '75',
       SGLANG_WARMUP_TIMEOUT: String(Math.ceil(placement.startTimeoutMs / 1_000)),
       ...(node ? { SGLANG_HOST_IP: address } : {}),
+      ...network.env,
       ...gpus.env,
     },
-      ...network.env,
     reasons: [
       ...gpus.reasons,
       ...(node?.rank === 0
         ? [`leads ${node.size} hosts, which meet at ${node.leaderAddress}, port ${given['distInit']}`]
         : []),
+      ...network.reasons,
       `pages of ${pageSize(worker)} tokens, the unit in which KV cache is kept and found again`,
     ],
-      ...network.reasons,
   };
 }
 
 function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
   if (!transfers(worker)) return { argv: [], env: {}, reasons: [] };
-  const { lease } = worker.kvTransfer;
-  const waitSeconds = String(lease === undefined ? DEFAULT_WAIT_SECONDS : Math.ceil(lease / 1_000));
   const { address, ports: given } = placement;
   const network = kvTransferNetwork(worker, placement);
+  const { lease } = worker.kvTransfer;
+  const waitSeconds = String(lease === undefined ? DEFAULT_WAIT_SECONDS : Math.ceil(lease / 1_000));
   return {
     argv: [
       ...['--disaggregation-mode', worker.role],
       ...['--disaggregation-transfer-backend', 'nixl'],
-      ...(worker.role === 'prefill' ? ['--disaggregation-bootstrap-port', String(given['bootstrap'])] : []),
+      ...(worker.role === 'prefill' ? [BOOTSTRAP_FLAG, String(given['bootstrap'])] : []),
     ],
     env: {
       // The address its ranks register for their peers.
       SGLANG_HOST_IP: address,
       SGLANG_DISAGGREGATION_BOOTSTRAP_TIMEOUT: waitSeconds,
       SGLANG_DISAGGREGATION_WAITING_TIMEOUT: waitSeconds,
+      ...network.env,
     },
     reasons: [
-      ...network.env,
       'NIXL hands the KV cache over (SGLang itself would take mooncake)',
+      ...network.reasons,
       `prefill and decode wait ${waitSeconds} s for each other before a request fails`,
       'after a restart of one side of a pair the other side must restart as well: SGLang does not find its way back',
-      ...network.reasons,
     ],
   };
 }
@@ -199,7 +203,7 @@ function events(worker: WorkerSettings, { ports: given }: WorkerPlacement): Engi
     replay_endpoint: `tcp://*:${given['kvReplay']}`,
   };
   return {
-    argv: ['--kv-events-config', JSON.stringify(config)],
+    argv: [EVENTS_FLAG, JSON.stringify(config)],
     env: {},
     reasons: [`publishes its KV events on port ${given['kvEvents']} of every address`],
   };

@@ -1,10 +1,11 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
+import { UNNAMED_TOKENS } from '../chat-tokens.ts';
 import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv, withoutArgs } from '../engine-args.ts';
 import { lengthOf, textOf, writtenFlag } from '../model/written-use.ts';
-import { refuseSettings } from '../refuse-settings.ts';
 import { kvTransferNetwork } from '../network-env.ts';
+import { refuseSettings } from '../refuse-settings.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM_RESERVED_ENV } from './facts.ts';
 
@@ -55,7 +56,7 @@ export const trtllmEngine: Engine = {
   }),
   combinations: [],
   defaultGpus: parallelSize,
-  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1 }],
+  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' }],
   launch,
   readiness,
   kvTransfer: (worker) => (transfers(worker) ? 'trtllm-context-first' : null),
@@ -63,6 +64,7 @@ export const trtllmEngine: Engine = {
   failures: TRTLLM_FAILURES,
   phases: TRTLLM_PHASES,
   metrics: TRTLLM_METRICS,
+  chatTokens: UNNAMED_TOKENS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
     return {
@@ -115,9 +117,9 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
   const config = options(worker);
   const hasOptions = Object.keys(config).length > 0;
   const gpus = visibleGpus(placement);
+  const network = transfers(worker) ? kvTransferNetwork(worker, placement) : { env: {}, reasons: [] };
   return {
     argv: [
-  const network = transfers(worker) ? kvTransferNetwork(worker, placement) : { env: {}, reasons: [] };
       ...(worker.command ?? ['trtllm-serve']),
       ...['serve', worker.model, '--served_model_name', worker.servedModelName],
       ...['--host', placement.address, '--port', String(placement.ports['http'])],
@@ -134,9 +136,9 @@ function launch(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
             'the KV cache goes from context to generation worker over NIXL; each request says which of the two it is for',
           ]
         : []),
+      ...network.reasons,
     ],
   };
-      ...network.reasons,
 }
 
 function readiness(worker: WorkerSettings): Check[] {

@@ -1,10 +1,11 @@
 import type { Check } from '../../plan/launch-plan.ts';
+import { VLLM_CHAT_TOKENS } from '../chat-tokens.ts';
 import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
 import type { KnownVersions } from '../engine-version.ts';
 import { hasStateSpace } from '../model/model-traits.ts';
-import {
 import { kvTransferNetwork } from '../network-env.ts';
+import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
   KV_EVENTS_FROM,
@@ -21,6 +22,7 @@ import { checkPair, VLLM_COMBINATIONS } from './combinations.ts';
 import { chooseConnectors } from './connectors.ts';
 import { VLLM_FAILURES } from './failures.ts';
 import { modelUse } from './model-use.ts';
+import { explainScaleOut } from './scale-out.ts';
 import { VLLM_METRICS, VLLM_PHASES } from './startup.ts';
 import { blockSize, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
@@ -31,6 +33,7 @@ const INTERNAL_PORTS = 100;
 const DATA_PARALLEL_FROM = 29_500;
 /** vLLM's own default of `--master-port`: where the hosts of one tensor- or pipeline-parallel worker meet. */
 const MASTER_FROM = 29_501;
+const EVENTS_FLAG = '--kv-events-config';
 /** SIGKILL follows this long after vLLM has stopped waiting for its requests. */
 const SHUTDOWN_MARGIN_MS = 5_000;
 
@@ -82,6 +85,7 @@ export const vllmEngine: Engine = {
   failures: VLLM_FAILURES,
   phases: VLLM_PHASES,
   metrics: VLLM_METRICS,
+  chatTokens: VLLM_CHAT_TOKENS,
   help: (argv) => {
     const program = argv.slice(0, argv.indexOf('serve'));
     return {
@@ -97,7 +101,7 @@ function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   const wishes: PortWish[] = [
     // Followers have no server.
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, flag: '--port' },
     { purpose: 'internal', from: INTERNAL_PORTS_FROM, count: INTERNAL_PORTS },
   ];
   // One listener per data-parallel rank, at the base port plus the rank, on the rank's host; the same for events and their replay.
@@ -107,7 +111,12 @@ function ports(worker: WorkerSettings): PortWish[] {
   });
   // A decode worker may still hold what it knows of the worker that was there before.
   if (transfers(worker)) wishes.push({ ...perRank('sideChannel', SIDE_CHANNEL_FROM), freshIn: SIDE_CHANNEL_PORT });
-  if (worker.kvEvents) wishes.push(perRank('kvEvents', KV_EVENTS_FROM), perRank('kvReplay', KV_REPLAY_FROM));
+  if (worker.kvEvents)
+    for (const [purpose, from] of [
+      ['kvEvents', KV_EVENTS_FROM],
+      ['kvReplay', KV_REPLAY_FROM],
+    ] as const)
+      wishes.push({ ...perRank(purpose, from), flag: EVENTS_FLAG });
   if (ranks > 1)
     wishes.push(
       { purpose: 'dataParallelMaster', from: DATA_PARALLEL_FROM, count: 1, leaderOnly: true },
@@ -164,6 +173,7 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
     },
     reasons: [
       `after SIGTERM requests have ${shutdownSeconds} s to end; SIGKILL comes ${killAfterMs / 1_000} s after SIGTERM`,
+      ...explainScaleOut(worker, placement),
     ],
   };
 }
@@ -188,22 +198,22 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
   const { config, env, reasons } = chooseConnectors(worker);
   const argv = config ? ['--kv-transfer-config', JSON.stringify(config)] : [];
   if (!transfers(worker)) return { argv, env, reasons };
+  const network = kvTransferNetwork(worker, placement);
   return {
     argv,
-  const network = kvTransferNetwork(worker, placement);
     env: {
       ...env,
       // The only layout of convolution states that NIXL can move.
       ...(hasStateSpace(worker) ? { VLLM_SSM_CONV_STATE_LAYOUT: 'DS' } : {}),
       [SIDE_CHANNEL_HOST]: placement.address,
       [SIDE_CHANNEL_PORT]: String(placement.ports['sideChannel']),
+      ...network.env,
     },
     reasons: [
       ...reasons,
       ...network.reasons,
       explainUcx({ ...worker, env: { ...network.env, ...worker.env } }, placement),
     ],
-      ...network.env,
   };
 }
 
@@ -214,9 +224,9 @@ function explainUcx(worker: WorkerSettings, { peerHosts, network }: WorkerPlacem
   });
   if (set.length > 0)
     return `${set.join(', ')} ${set.length === 1 ? 'is' : 'are'} set: UCX is what NIXL moves blocks with, NCCL_* do not matter to it`;
+  const nearest = network?.nearest.length ? `; nearest to its GPUs: ${network.nearest.join(', ')}` : '';
   if (peerHosts.length > 0 && !onCpu(worker))
     return `UCX chooses how blocks travel to and from ${peerHosts.join(', ')} (RDMA where it finds a device, else TCP): UCX_TLS and UCX_NET_DEVICES are not set${nearest}`;
-  const nearest = network?.nearest.length ? `; nearest to its GPUs: ${network.nearest.join(', ')}` : '';
   return onCpu(worker)
     ? 'UCX chooses shared memory or TCP itself: UCX_TLS and UCX_NET_DEVICES are not set'
     : 'UCX chooses how blocks travel (NVLink by cuda_ipc within a host): UCX_TLS and UCX_NET_DEVICES are not set';
@@ -232,7 +242,7 @@ function events(worker: WorkerSettings, { ports: given }: WorkerPlacement): Engi
     replay_endpoint: `tcp://*:${given['kvReplay']}`,
   };
   return {
-    argv: ['--kv-events-config', JSON.stringify(config)],
+    argv: [EVENTS_FLAG, JSON.stringify(config)],
     env: {},
     reasons: [
       `publishes its KV events on port ${given['kvEvents']} of every address: vLLM can listen on no single one`,

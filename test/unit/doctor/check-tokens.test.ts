@@ -5,7 +5,12 @@ const side = (who: string, ids: number[] | null, promptTokens = ids?.length ?? 3
   who,
   ids,
   promptTokens,
+  status: null,
   error: null,
+});
+const failed = (who: string, status: number): TokenSide => ({
+  ...{ who, promptTokens: null, ids: null },
+  ...{ status, error: `${status} why` },
 });
 const judge = (...sides: TokenSide[]) => judgeTokens('m', 'a prompt', sides);
 
@@ -27,9 +32,16 @@ describe('judgeTokens', () => {
   });
 
   it('takes no answer for no agreement', () => {
-    const silent = { who: 'c', promptTokens: null, ids: null, error: '503' };
+    const silent = failed('c', 503);
     expect(judge(side('a', [1]), silent)).toMatchObject({ agree: false, detail: '1 of 2 sides did not answer' });
     expect(judge(silent)).toMatchObject({ agree: false, detail: 'nobody answered' });
+  });
+
+  it('lets nobody be wrong about a prompt that no template takes', () => {
+    const answer = judge(failed('a', 400), failed('b', 400));
+    expect(answer).toMatchObject({ agree: null, detail: 'no worker takes it: 400 why' });
+    expect(judge(failed('a', 400), failed('b', 500)).agree).toBe(false);
+    expect(judge(failed('a', 400), { ...failed('b', 400), status: null, error: 'fetch failed' }).agree).toBe(false);
   });
 
   it('says nothing of one worker alone', () => {

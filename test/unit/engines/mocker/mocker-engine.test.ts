@@ -57,6 +57,11 @@ describe('the mocker', () => {
     const args = { 'enable-prefix-caching': true, 'enable-chunked-prefill': false };
     const { argv } = mockerEngine.launch(worker({ role: 'aggregated', args }), placement);
     expect(argv.slice(-2)).toEqual(['64', '--no-enable-chunked-prefill']);
+    const opted = (value: boolean) =>
+      mockerEngine
+        .launch(worker({ role: 'aggregated', args: { 'enable-scale-out': value } }), placement)
+        .argv.slice(-1);
+    expect([opted(true), opted(false)]).toEqual([['--enable-scale-out'], ['64']]);
   });
 
   it('knows exactly the flags that `dynamo mocker` has', () => {

@@ -35,6 +35,16 @@ describe('vllm', () => {
     });
   });
 
+  it('says to whom `enable-scale-out` opens what', () => {
+    const settings = worker({ args: { enable_scale_out: true } });
+    const told = (address: string) =>
+      vllmEngine.launch(settings, { ...placement, address }).reasons.filter((reason) => reason.includes('scale-out'));
+    expect(told('127.0.0.1')[0]).toMatch(/^enable-scale-out: processes of this host can generate from token ids/);
+    expect(told('10.0.0.7')[0]).toMatch(/^enable-scale-out: whoever reaches 10\.0\.0\.7:8101 can generate/);
+    const { argv, reasons } = vllmEngine.launch(worker(), placement);
+    expect([...argv, ...reasons].join()).not.toContain('scale-out');
+  });
+
   it('hands over through host memory on a CPU, with the lease and policy of the recipe', () => {
     const settings = worker({
       role: 'prefill',
