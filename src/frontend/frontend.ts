@@ -11,6 +11,7 @@ import type { FrontendOptions } from './frontend-options.ts';
 import { createHttpServer, listen } from './http-server.ts';
 import { InstanceTable } from './instances/instance-table.ts';
 import { followDiscovery, probeDoubtful } from './instances/instance-watch.ts';
+import { watchSilence } from './instances/silent-instances.ts';
 import { ModelTable } from './model-table.ts';
 import { TransferEvidence } from './transfer/transfer-evidence.ts';
 import { ConnectionPool, DEFAULT_CONNECT_TIMEOUT_MS, DEFAULT_IDLE_TIMEOUT_MS } from './upstream/connection-pool.ts';
@@ -62,6 +63,7 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
     idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS,
     connectTimeoutMs: DEFAULT_CONNECT_TIMEOUT_MS,
     silenceTimeoutMs: options.requestTimeoutMs,
+    silence: watchSilence(() => context),
     signal: stop.signal,
   });
   const context: FrontendContext = {
@@ -144,9 +146,9 @@ function collectWorkers({ metrics, instances, models, transfers }: FrontendConte
   ]) {
     gauge.clear();
   }
-  for (const { record, state, isSuspect, inFlight } of instances.list()) {
+  for (const { record, state, suspicion, inFlight } of instances.list()) {
     const model = record.model ?? '';
-    metrics.workers.add(1, [model, record.role, isSuspect ? 'suspect' : state]);
+    metrics.workers.add(1, [model, record.role, suspicion === null ? state : 'suspect']);
     metrics.workerInFlight.set(inFlight, [model, record.name, record.role]);
   }
   for (const model of models.list()) {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { WorkerRole } from '../base/role.ts';
 import { decodeWorkers, mayServeTogether } from './flow/pairs.ts';
 import type { FrontendContext } from './frontend-context.ts';
+import { describeSuspicion, type Suspicion } from './instances/instance-table.ts';
 import { type ServedModel, unservable } from './model-table.ts';
 import type { QuarantinedPair } from './transfer/pair-quarantine.ts';
 
@@ -18,8 +19,10 @@ export interface FrontendHealth {
     generation: number;
     role: string;
     state: 'ready' | 'draining' | 'lapsed';
-    /** Its connections failed of late; new requests go elsewhere. */
+    /** New requests go elsewhere. */
     suspect: boolean;
+    /** Why: its connections fail, or nothing has come from its machine, for so long. Null while it is not suspect. */
+    suspicion: { why: Suspicion['why']; forMs: number } | null;
     inFlight: number;
   }[];
   /** Pairs that get no requests for a while, because a KV transfer between them failed. */
@@ -29,20 +32,22 @@ export interface FrontendHealth {
 /** Ready when there is a model and every model that discovery knows can be served. */
 export function healthOf(context: FrontendContext): FrontendHealth {
   const stage = stageOf(context);
+  const nowMs = performance.now();
   return {
     status: stage === null ? 'ready' : 'not_ready',
     stage,
     deployment: context.options.deployment,
     model: context.models.list().map((model) => model.name),
-    instances: context.instances.list().map(({ record, state, isSuspect, inFlight }) => ({
+    instances: context.instances.list().map(({ record, state, suspicion, inFlight }) => ({
       name: record.name,
       generation: record.generation,
       role: record.role,
       state,
-      suspect: isSuspect,
+      suspect: suspicion !== null,
+      suspicion: suspicion && describeSuspicion(suspicion, nowMs),
       inFlight,
     })),
-    quarantinedPairs: context.transfers.quarantine.list(performance.now()),
+    quarantinedPairs: context.transfers.quarantine.list(nowMs),
   };
 }
 
@@ -80,5 +85,5 @@ export function problemOf(context: FrontendContext, model: ServedModel): string 
 /** Whether new requests may go to the worker. */
 function isUsable(context: FrontendContext, name: string): boolean {
   const instance = context.instances.get(name);
-  return instance !== undefined && instance.state !== 'draining' && !instance.isSuspect;
+  return instance !== undefined && instance.state !== 'draining' && instance.suspicion === null;
 }

@@ -43,10 +43,10 @@ export function pickWorker(
     return instance?.record.generation === generation && instance.state !== 'draining' ? instance : undefined;
   };
   const passes = [
-    (instance: KnownInstance) => !tried.has(instance.record.name) && !instance.isSuspect,
+    (instance: KnownInstance) => !tried.has(instance.record.name) && instance.suspicion === null,
     (instance: KnownInstance) => !tried.has(instance.record.name),
     (instance: KnownInstance) =>
-      choice.retrySame && tried.get(instance.record.name)?.isConnectionLoss === false && !instance.isSuspect,
+      choice.retrySame && tried.get(instance.record.name)?.isConnectionLoss === false && instance.suspicion === null,
   ];
   for (const pass of passes) {
     const nowMs = performance.now();

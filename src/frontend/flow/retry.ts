@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { DynamoError } from '../../base/errors.ts';
 import type { WorkerRole } from '../../base/role.ts';
 import type { FrontendContext } from '../frontend-context.ts';
@@ -23,7 +24,8 @@ export function noteFailure(
 ): UpstreamFailure {
   if (!(failure instanceof UpstreamFailure)) throw failure;
   const name = picked.instance.record.name;
-  if (failure.isConnectionLoss && context.instances.get(name) === picked.instance) picked.instance.isSuspect = true;
+  if (failure.isConnectionLoss && context.instances.get(name) === picked.instance)
+    picked.instance.suspicion ??= { why: 'failing', sinceMs: performance.now() };
   tried.set(name, failure);
   context.log.warn(
     { requestId: prepared.record.id, worker: name, reason: failure.reason, error: failure.message },

@@ -29,6 +29,8 @@ export interface SendOptions {
   /** Cached tokens found by the prefill leg; null leaves what the worker reports. */
   cachedTokens: number | null;
   resendIfStale: boolean;
+  /** The prefill worker that the KV cache is fetched from. */
+  partner?: KnownInstance;
   /** Receives the exchange, for who may have to end it. */
   onExchange?(exchange: Exchange): void;
   /** Has the last word on whether the answer may go to the client. */
@@ -37,16 +39,18 @@ export interface SendOptions {
   onFirstToken(): void;
 }
 
-/** A request as bytes for one worker. */
+/** A request as bytes for one worker. One that the caller has tied to a worker stays there, whatever becomes of it. */
 export function upstreamRequest(
   prepared: PreparedRequest,
   instance: KnownInstance,
   body: Buffer,
   resendIfStale: boolean,
+  partner?: KnownInstance,
 ): UpstreamRequest {
   const { origin } = instance;
+  const isMovable = prepared.pins.worker === undefined && prepared.pins.prefill === undefined;
   const head = `POST ${prepared.path} HTTP/1.1\r\nhost: ${origin.authority}\r\ncontent-length: ${body.length}\r\n${prepared.headers}\r\n`;
-  return { origin, head, body, resendIfStale };
+  return { origin, head, body, resendIfStale, partner: partner?.origin, isMovable };
 }
 
 /**
@@ -59,7 +63,7 @@ export async function sendToWorker(
   instance: KnownInstance,
   options: SendOptions,
 ): Promise<void> {
-  const request = upstreamRequest(prepared, instance, options.body, options.resendIfStale);
+  const request = upstreamRequest(prepared, instance, options.body, options.resendIfStale, options.partner);
   if (prepared.request.stream) return relayStream(context, prepared, request, options);
   const answer = await fetchWhole(context.pool, request, RESPONSE_LIMIT_BYTES, (exchange) => {
     options.onExchange?.(exchange);
@@ -124,6 +128,7 @@ function relayStream(
     const client = new ClientStream(prepared.response, (full) => prepared.link.press(full));
     const output: RelayOutput = {
       open() {
+        exchange.isForwarding = true;
         prepared.record.firstTokenMs = performance.now();
         options.onFirstToken();
         client.open(options.responseHeaders);

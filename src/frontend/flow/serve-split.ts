@@ -101,6 +101,7 @@ async function runDecodeLeg(
       },
       cachedTokens: prefill.cachedTokens,
       resendIfStale: false,
+      partner: prefill.picked.instance,
       gate: watch,
       onFirstToken() {
         picked.booking.firstToken();

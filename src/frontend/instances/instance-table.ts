@@ -1,19 +1,28 @@
 import type { DiscoveryEvent, Instance } from '../../discovery/discovery.ts';
 import type { Origin } from '../upstream/connection.ts';
 
+/** Why new requests avoid a worker: connections to it fail, or nothing at all comes from its machine. */
+export interface Suspicion {
+  why: 'failing' | 'silent';
+  /** Monotonic. */
+  sinceMs: number;
+}
+
 /**
  * One worker as this frontend sees it:
  *
  *   ready ⇄ lapsed (discovery lost sight of it; kept while it answers our probe) → dropped
  *   ready → draining → dropped
  *
- * `suspect` is apart from that: a connection failed, so new requests go elsewhere until a probe succeeds.
+ * `suspicion` is apart from that: new requests go elsewhere until a probe succeeds.
+ *
+ *   trusted ──a connection fails, or its machine falls silent──▶ suspect ──it answers as itself──▶ trusted
  */
 export interface KnownInstance {
   readonly record: Instance;
   readonly origin: Origin;
   state: 'ready' | 'draining' | 'lapsed';
-  isSuspect: boolean;
+  suspicion: Suspicion | null;
   /** Requests on it, a prefill included until its KV cache has been fetched. */
   inFlight: number;
 }
@@ -96,12 +105,20 @@ export class InstanceTable {
       record,
       origin: originOf(record.url),
       state,
-      isSuspect: false,
+      suspicion: null,
       inFlight: 0,
     };
     this.#byName.set(record.name, instance);
     this.#events.added(instance);
   }
+}
+
+/** As health and log show it. */
+export function describeSuspicion(
+  { why, sinceMs }: Suspicion,
+  nowMs: number,
+): { why: Suspicion['why']; forMs: number } {
+  return { why, forMs: Math.round(nowMs - sinceMs) };
 }
 
 /** Address in an instance's URL. */

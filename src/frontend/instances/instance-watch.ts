@@ -1,10 +1,11 @@
+import { performance } from 'node:perf_hooks';
 import { pause } from '../../base/abort.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
 import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import { probeInstance } from './instance-probe.ts';
-import type { InstanceTable, KnownInstance } from './instance-table.ts';
+import { describeSuspicion, type InstanceTable, type KnownInstance } from './instance-table.ts';
 
 const PROBE_PERIOD_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
@@ -39,7 +40,7 @@ export async function probeDoubtful(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    const doubtful = table.list().filter((instance) => instance.isSuspect || instance.state === 'lapsed');
+    const doubtful = table.list().filter((instance) => instance.suspicion !== null || instance.state === 'lapsed');
     await Promise.all(doubtful.map((instance) => settleDoubt(pool, table, instance, log)));
     await pause(PROBE_PERIOD_MS, signal);
   }
@@ -53,7 +54,11 @@ async function settleDoubt(
 ): Promise<void> {
   const problem = await probeInstance(pool, instance.record, instance.origin, PROBE_TIMEOUT_MS);
   if (problem === undefined) {
-    if (instance.isSuspect) log.info({ worker: instance.record.name }, 'the worker answers again');
-    instance.isSuspect = false;
+    if (instance.suspicion !== null)
+      log.info(
+        { worker: instance.record.name, ...describeSuspicion(instance.suspicion, performance.now()) },
+        'the worker answers again',
+      );
+    instance.suspicion = null;
   } else if (instance.state === 'lapsed') table.drop(instance, `lapsed, and ${problem}`);
 }

@@ -1,6 +1,7 @@
 import type { BodyReader } from './body-reader.ts';
 import { type Origin, type ResponseHandler, UpstreamConnection } from './connection.ts';
 import type { ResponseHead } from './response-head.ts';
+import { type SilenceEvents, SilenceWatch, TICK_MS, type Waiting } from './silence-watch.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
 export interface PoolOptions {
@@ -9,7 +10,14 @@ export interface PoolOptions {
   connectTimeoutMs: number;
   /** Longest silence of a worker in the middle of a request; 0 for no limit. */
   silenceTimeoutMs: number;
+  /** Told of machines that do not answer; what can move is moved then. */
+  silence?: PoolSilence;
   signal: AbortSignal;
+}
+
+export interface PoolSilence extends SilenceEvents {
+  /** Whether another worker could take what waits for this one. */
+  hasOther(origin: Origin): boolean;
 }
 
 export const DEFAULT_IDLE_TIMEOUT_MS = 3_500;
@@ -25,9 +33,13 @@ export interface UpstreamRequest {
    * request was under way. Off where sending twice is worse than failing.
    */
   resendIfStale: boolean;
+  /** Another address that this request cannot go on without: where its KV cache lies. */
+  partner?: Origin | undefined;
+  /** It may start over on another worker when the machine of this one, or of its partner, falls silent. */
+  isMovable?: boolean;
 }
 
-const SWEEP_MS = 500;
+const SWEEP_MS = TICK_MS;
 
 /** Keep-alive connections to all workers, and the clock that ends the idle and the silent ones. */
 export class ConnectionPool {
@@ -35,10 +47,12 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #idle = new Map<string, UpstreamConnection[]>();
   readonly #open = new Set<UpstreamConnection>();
+  readonly #silence: SilenceWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#silence = options.silence && new SilenceWatch(options.silence);
     options.signal.addEventListener('abort', () => this.#destroyAll(), { once: true });
   }
 
@@ -70,11 +84,26 @@ export class ConnectionPool {
 
   closed(connection: UpstreamConnection): void {
     this.#open.delete(connection);
+    this.#forgetIdle(connection);
+    if (this.#open.size === 0) this.#stopClock();
+  }
+
+  /** Closes what is idle: on a connection whose machine was silent, the next packet may come late. */
+  dropIdle(origin: Origin): void {
+    for (const connection of [...(this.#idle.get(origin.authority) ?? [])]) this.#retire(connection);
+  }
+
+  /** Nobody may take it out of the pool between its end and the event that tells of it. */
+  #retire(connection: UpstreamConnection): void {
+    this.#forgetIdle(connection);
+    connection.destroy();
+  }
+
+  #forgetIdle(connection: UpstreamConnection): void {
     const idle = this.#idle.get(connection.origin.authority);
     const index = idle?.indexOf(connection) ?? -1;
     if (idle && index >= 0) idle.splice(index, 1);
     if (idle?.length === 0) this.#idle.delete(connection.origin.authority);
-    if (this.#open.size === 0) this.#stopClock();
   }
 
   #startClock(): void {
@@ -93,17 +122,46 @@ export class ConnectionPool {
     for (const connection of this.#open) {
       const stillMs = this.nowMs - connection.activeAtMs;
       if (!connection.busy) {
-        if (stillMs > idleTimeoutMs - SWEEP_MS) connection.destroy();
+        if (stillMs > idleTimeoutMs - SWEEP_MS) this.#retire(connection);
       } else if (!connection.connected) {
         if (stillMs > connectTimeoutMs) connection.fail('refused', `no connection within ${connectTimeoutMs} ms`);
       } else if (silenceTimeoutMs > 0 && !connection.paused && stillMs > silenceTimeoutMs) {
         connection.fail('timeout', `nothing from the worker for ${Math.round(silenceTimeoutMs / 1_000)} s`);
       }
     }
+    if (this.#silence) {
+      this.#silence.tick(this.#waiting(), this.nowMs);
+      this.#moveFromSilent(this.#silence, this.#options.silence!);
+    }
+  }
+
+  *#waiting(): Generator<Waiting> {
+    for (const connection of this.#open) {
+      if (connection.paused || !(connection.handler instanceof Exchange)) continue;
+      const { origin, activeAtMs, gotBytes, handler } = connection;
+      // Once something goes to the client, the partner has done its part.
+      const partner = handler.isForwarding ? undefined : handler.partner;
+      yield { origin, partner, activeAtMs, gotBytes };
+    }
+  }
+
+  /** Requests that have nothing for their client yet start over where somebody answers; the others wait for the machine to come back. */
+  #moveFromSilent(silence: SilenceWatch, { hasOther }: PoolSilence): void {
+    if (!silence.foundAny) return;
+    for (const connection of this.#open) {
+      const { handler, origin } = connection;
+      if (!(handler instanceof Exchange) || !handler.isMovable || handler.isForwarding) continue;
+      const { partner } = handler;
+      if (silence.isSilent(origin) && hasOther(origin))
+        connection.fail('silent', `${origin.authority} has fallen silent`);
+      else if (partner && silence.isSilent(partner) && hasOther(partner))
+        connection.fail('failed', `${partner.authority}, where its KV cache lies, has fallen silent`);
+    }
   }
 
   #destroyAll(): void {
     this.#stopClock();
+    this.#silence?.close();
     for (const connection of this.#open) connection.fail('reset', 'the frontend is stopping');
   }
 }
@@ -115,6 +173,8 @@ export class Exchange implements ResponseHandler {
   #connection: UpstreamConnection;
   /** Gone once the response has ended: the connection may then already carry another one. */
   #handler: ResponseHandler | undefined;
+  /** Something of the answer is on its way to the client: it cannot start over. */
+  isForwarding = false;
 
   constructor(pool: ConnectionPool, request: UpstreamRequest, handler: ResponseHandler) {
     this.#pool = pool;
@@ -122,6 +182,14 @@ export class Exchange implements ResponseHandler {
     this.#handler = handler;
     this.#connection = pool.checkout(request.origin, false);
     this.#connection.send(request.head, request.body, this);
+  }
+
+  get isMovable(): boolean {
+    return this.#request.isMovable === true;
+  }
+
+  get partner(): Origin | undefined {
+    return this.#request.partner;
   }
 
   /** Closes the connection, which tells the worker to stop. The handler hears `failed` unless the response had ended. */

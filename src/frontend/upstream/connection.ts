@@ -86,6 +86,11 @@ export class UpstreamConnection {
     return this.#handler !== undefined;
   }
 
+  /** Whose response is awaited or read. */
+  get handler(): ResponseHandler | undefined {
+    return this.#handler;
+  }
+
   /** Sends a request. The connection must be idle. */
   send(head: string, body: Buffer | undefined, handler: ResponseHandler): void {
     this.#handler = handler;

@@ -3,6 +3,8 @@ export type FailureReason =
   | 'refused'
   /** The connection died. */
   | 'reset'
+  /** Its machine does not answer any more. */
+  | 'silent'
   | 'timeout'
   /** The worker broke HTTP or the event stream. */
   | 'protocol'
@@ -27,6 +29,6 @@ export class UpstreamFailure extends Error {
 
   /** The worker itself may be gone, rather than just this request. */
   get isConnectionLoss(): boolean {
-    return this.reason === 'refused' || this.reason === 'reset';
+    return this.reason === 'refused' || this.reason === 'reset' || this.reason === 'silent';
   }
 }

@@ -1,0 +1,109 @@
+import net from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { startHarness } from '../helpers/frontend-harness.ts';
+import { type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
+import { decodeScript, prefillScript, sendBody, startScriptedWorker } from '../helpers/scripted-worker.ts';
+import { waitFor } from '../helpers/until.ts';
+
+const FIELDS = { processStart: null };
+
+/** A stopped process whose queue of connections is full: its kernel drops every packet that asks for one, as a cut cable does. */
+async function silence(worker: MockerProcess): Promise<AsyncDisposable> {
+  worker.child.kill('SIGSTOP');
+  const open: net.Socket[] = [];
+  const connects = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = net.connect({ host: '127.0.0.1', port: worker.port, timeout: 300 });
+      open.push(socket);
+      socket.once('connect', () => resolve(true));
+      for (const end of ['timeout', 'error'] as const) socket.once(end, () => resolve(false));
+    });
+  await waitFor('its queue to be full', async () => {
+    const taken = await Promise.all(Array.from({ length: 200 }, connects));
+    return taken.includes(false);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      worker.child.kill('SIGCONT');
+    },
+  };
+}
+
+const suspects = async (url: string): Promise<Record<string, { why: string; forMs: number } | null>> => {
+  const health = (await (await fetch(`${url}/health`)).json()) as {
+    instances: { name: string; suspicion: { why: string; forMs: number } | null }[];
+  };
+  return Object.fromEntries(health.instances.map(({ name, suspicion }) => [name, suspicion]));
+};
+
+describe('a worker whose machine falls silent', () => {
+  it('loses the requests that wait for it to another one, and gets new ones when it answers again', async () => {
+    await using harness = await startHarness();
+    await using silent = await startMocker();
+    await using other = await startScriptedWorker(({ socket }) =>
+      sendBody(socket, '{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'),
+    );
+    await harness.publish('mocker-0', { ...other, url: silent.url }, FIELDS);
+    expect((await harness.post({ max_tokens: 2 })).status).toBe(200);
+    {
+      await using _ = await silence(silent);
+      // Nobody else: it waits.
+      const waits = harness.post({ max_tokens: 2 });
+      await waitFor('it to be suspect', async () => (await suspects(harness.url))['mocker-0']?.why === 'silent');
+      // Somebody else: it moves.
+      await harness.publish('other-0', other, FIELDS);
+      const answer = await waits;
+      expect([answer.status, answer.headers.get('x-dynamo-worker')]).toEqual([200, 'other-0']);
+      expect(await harness.metric('dynamo_frontend_upstream_retries_total', 'reason="silent"')).toBe(1);
+      for (let request = 0; request < 4; request += 1)
+        expect((await harness.post({})).headers.get('x-dynamo-worker')).toBe('other-0');
+      expect(await harness.metric('dynamo_frontend_router_workers', 'state="suspect"')).toBe(1);
+    }
+    await waitFor('it to be trusted', async () => (await suspects(harness.url))['mocker-0'] === null);
+    const served = await Promise.all([1, 2, 3, 4].map(async () => (await harness.post({ max_tokens: 2 })).headers));
+    expect(served.map((headers) => headers.get('x-dynamo-worker'))).toContain('mocker-0');
+    expect(harness.log.filter(({ msg }) => msg === 'the worker answers again')).toMatchObject([{ why: 'silent' }]);
+  });
+
+  it('starts a request over when the machine is that of its KV cache', async () => {
+    await using harness = await startHarness();
+    await using silent = await startMocker(['--disaggregation-mode', 'prefill']);
+    await using prefill = await startScriptedWorker(prefillScript);
+    let asked = 0;
+    // The decode worker itself is well: it waits for blocks, and its kernel answers.
+    await using decode = await startScriptedWorker((request, count) => {
+      asked += 1;
+      if (asked > 1) decodeScript(request, count);
+    });
+    await harness.publish('prefill-0', { ...prefill, url: silent.url }, FIELDS);
+    await harness.publish('decode-0', decode, FIELDS);
+    const answer = harness.post({});
+    await waitFor('leg 2 to wait', () => decode.requests.length === 1);
+    await using _ = await silence(silent);
+    await harness.publish('prefill-1', prefill, FIELDS);
+    const response = await answer;
+    expect([response.status, response.headers.get('x-dynamo-prefill-worker')]).toEqual([200, 'prefill-1']);
+    expect((await suspects(harness.url))['decode-0']).toBeNull();
+  });
+
+  it('is not one that is stopped for a while, nor one that takes long to its first token', async () => {
+    await using harness = await startHarness();
+    await using stopped = await startMocker();
+    await using slow = await startScriptedWorker(({ socket }) => {
+      setTimeout(() => sendBody(socket, '{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'), 4_000);
+    });
+    await harness.publish('mocker-0', { ...slow, url: stopped.url }, FIELDS);
+    await harness.publish('slow-0', slow, FIELDS);
+    stopped.child.kill('SIGSTOP');
+    const answers = [1, 2, 3, 4].map(() => harness.post({ max_tokens: 2 }));
+    await waitFor('the slow answers', () => slow.requests.length === 2);
+    const both = Promise.all(answers);
+    await Promise.race([both, waitFor('slow ones to be over', () => harness.frontend.context.active.size === 2)]);
+    expect(Object.values(await suspects(harness.url))).toEqual([null, null]);
+    stopped.child.kill('SIGCONT');
+    expect((await both).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBe(0);
+    expect(harness.log.filter(({ msg }) => String(msg).includes('nothing comes'))).toEqual([]);
+  });
+});
