@@ -21,8 +21,9 @@ export class EtcdDoor implements AsyncDisposable {
     const etcd = await EtcdServer.start();
     const inside = Number(new URL(etcd.url).port);
     const open = new Set<net.Socket>();
-    const door = net.createServer((socket) => {
-      const other = net.connect(inside, '127.0.0.1');
+    // Without `noDelay` a door adds 40 ms to every other answer.
+    const door = net.createServer({ noDelay: true }, (socket) => {
+      const other = net.connect({ port: inside, host: '127.0.0.1', noDelay: true });
       for (const end of [socket, other]) {
         open.add(end);
         end.on('error', () => end.destroy());
