@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { messageOf, systemCode } from '../base/errors.ts';
 import type { Check } from '../plan/launch-plan.ts';
 
@@ -61,14 +64,22 @@ export async function fetchText(
     signal: AbortSignal;
   },
 ): Promise<{ status: number; body: Buffer }> {
-  const { request } = await import('undici');
-  const response = await request(url, {
-    method: options.method ?? 'GET',
-    body: options.body ?? null,
-    headers: options.headers ?? {},
-    signal: AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(options.timeoutMs))]),
-  });
-  return { status: response.statusCode, body: Buffer.from(await response.body.arrayBuffer()) };
+  const { method = 'GET', headers = {} } = options;
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(options.timeoutMs))]);
+  // Not undici: every agent would load it at every start, and nothing else there needs it.
+  const { request } = url.startsWith('https:') ? await import('node:https') : await import('node:http');
+  try {
+    signal.throwIfAborted();
+    // A connection of its own: what answered on the last one may be gone.
+    const sent = request(url, { method, headers, signal, agent: false });
+    sent.on('error', () => {}); // one after the answer has begun is the answer's as well
+    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    sent.end(options.body);
+    const [response] = await answered;
+    return { status: response.statusCode ?? 0, body: await buffer(response) };
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
 }
 
 async function checkHttp(
