@@ -87,13 +87,15 @@ describe('composeSnapshot', () => {
     expect(compose({ agents }).hosts?.[0]).toMatchObject({ gpus, links });
     const local = { selfCommand: [], discoveryRoot: '/', gpus: [1], nics: ['eth1', 'mlx5_1'] };
     const limited = makeRecord({
-      planInput: { facts: [], hosts: { local } } as unknown as DeploymentRecord['planInput'],
+      planInput: { facts: [], hosts: { local } } as unknown as NonNullable<DeploymentRecord['planInput']>,
     });
     const host = compose({ record: limited, agents }).hosts![0]!;
     expect(host.gpus.map(({ index }) => index)).toEqual([1]);
     expect(host.links.map(({ name }) => name)).toEqual(['mlx5_1/2', 'eth1']);
     const none = makeRecord({
-      planInput: { facts: [], hosts: { local: { ...local, gpus: [] } } } as unknown as DeploymentRecord['planInput'],
+      planInput: { facts: [], hosts: { local: { ...local, gpus: [] } } } as unknown as NonNullable<
+        DeploymentRecord['planInput']
+      >,
     });
     expect(compose({ record: none, agents }).hosts![0]!.gpus).toEqual([]);
   });
