@@ -12,6 +12,10 @@ export async function printKvEvents(name: string | undefined, flags: KvEventFlag
   const print = (line: KvEventLine): void => {
     process.stdout.write(`${flags.json ? JSON.stringify(line, plain) : describe(line)}\n`);
   };
+  if (!flags.json)
+    process.stderr.write(
+      `For ${flags.for} s, what ${targets.map(({ worker }) => worker).join(', ')} publish; what they still keep of the past comes first.\n`,
+    );
   try {
     const tallies = await watchKvEvents(targets, print, ended.signal);
     if (flags.json) process.stdout.write(`${JSON.stringify({ tallies })}\n`);

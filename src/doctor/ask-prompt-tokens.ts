@@ -2,7 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import { type ChatTokens, idsOfCompletion, idsOfRendering } from '../engines/chat-tokens.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import { readUsage } from '../openai/usage.ts';
-import { inErrorEnvelope } from '../openai/worker-error.ts';
+import { refusalOf } from '../openai/worker-error.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { fetchText } from '../supervise/probes.ts';
 import type { TokenPrompt } from './token-prompts.ts';
@@ -10,7 +10,6 @@ import type { TokenPrompt } from './token-prompts.ts';
 const TIMEOUT_MS = 60_000;
 /** A render endpoint that is switched off, or that the server does not have. */
 const NOT_OFFERED = [403, 404, 405];
-const EXCERPT_LENGTH = 200;
 
 export interface PromptTokens {
   /** As many as the worker says the prompt has. */
@@ -82,17 +81,6 @@ async function post(url: string, request: object, signal: AbortSignal): Promise<
   } catch (error) {
     signal.throwIfAborted();
     return failed(null, messageOf(error));
-  }
-}
-
-/** What a worker says of why, without the rest of its answer. */
-function refusalOf(body: Buffer): string {
-  const text = body.toString('utf8');
-  try {
-    const { error } = JSON.parse(inErrorEnvelope(body).toString('utf8')) as { error?: { message?: unknown } };
-    return String(error?.message ?? text).slice(0, EXCERPT_LENGTH);
-  } catch {
-    return text.slice(0, EXCERPT_LENGTH);
   }
 }
 

@@ -1,6 +1,7 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { RdmaFacts } from '../hosts/host-facts.ts';
 import { bandwidth, type PairProof } from '../supervise/pair-proof/pair-evidence.ts';
+import { LegRefused } from '../supervise/pair-proof/proof-request.ts';
 import { provePair } from '../supervise/pair-proof/prove-pair.ts';
 import type { ProvePair } from '../supervise/protocol.ts';
 import { judgeTransport, type TransportVerdict } from './judge-transport.ts';
@@ -69,12 +70,19 @@ export async function checkKvPath(target: KvPathTarget, options: KvPathOptions):
     decode,
     dialect,
     ok: failure === undefined,
-    error: failure === undefined ? null : messageOf(failure),
-    hint: failure instanceof DynamoError ? failure.hint : null,
+    ...(failure === undefined ? { error: null, hint: null } : explain(target, failure)),
     first: measures[0] ?? null,
     best: fastest(measures.slice(1)),
     transport: transportOf(target, options),
   };
+}
+
+/** Why a proof failed, and what to do; the report names the pair itself. */
+function explain({ pair }: KvPathTarget, failure: unknown): { error: string; hint: string | null } {
+  const cause = failure instanceof DynamoError ? (failure.cause ?? failure) : failure;
+  const isTooLong = cause instanceof LegRefused && cause.status === 400 && pair.promptWords !== undefined;
+  const known = failure instanceof DynamoError ? (failure.hint ?? null) : null;
+  return { error: messageOf(cause), hint: isTooLong ? 'Ask with fewer `--prompt-words`.' : known };
 }
 
 function measureOf(proof: PairProof): KvPathMeasure {

@@ -103,7 +103,12 @@ export function judgeTokens(model: string, name: string, sides: TokenSide[]): To
   }
   if (counts.size > 1)
     return { ...common, agree: false, detail: `numbers of tokens differ: ${[...counts].join(', ')}` };
-  if (lists.size > 1) return { ...common, agree: false, detail: 'as many tokens, but other ones' };
+  if (lists.size > 1)
+    return {
+      ...common,
+      agree: false,
+      detail: `as many tokens, but other ones from token ${firstDifference(answered)} on`,
+    };
   const refused = sides.length - answered.length;
   if (refused > 0) return { ...common, agree: false, detail: `${refused} of ${sides.length} sides did not answer` };
   if (sides.length < 2) return { ...common, agree: null, detail: 'one worker: nothing to compare with' };
@@ -113,4 +118,10 @@ export function judgeTokens(model: string, name: string, sides: TokenSide[]): To
     agree: true,
     detail: `${answered[0]!.promptTokens} tokens, ${compared} on ${sides.length} sides`,
   };
+}
+
+/** Counted from 1. */
+function firstDifference(sides: readonly TokenSide[]): number {
+  const [first, ...others] = sides.flatMap(({ ids }) => (ids === null ? [] : [ids]));
+  return 1 + first!.findIndex((id, index) => others.some((ids) => ids[index] !== id));
 }

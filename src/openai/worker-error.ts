@@ -23,3 +23,15 @@ export function inErrorEnvelope(body: Buffer): Buffer {
   };
   return Buffer.from(JSON.stringify({ error: envelope }));
 }
+
+/** What a refusal says, without its envelope; the body as it came, but for its length, where it is none of the known shapes. */
+export function refusalOf(body: Buffer, maxLength = 300): string {
+  const text = body.toString('utf8');
+  let message: unknown;
+  try {
+    message = (JSON.parse(inErrorEnvelope(body).toString('utf8')) as { error?: { message?: unknown } }).error?.message;
+  } catch {
+    // Not JSON.
+  }
+  return (typeof message === 'string' ? message : text).slice(0, maxLength).trim();
+}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { judgeChunk } from '../../openai/finish-reason.ts';
 import { readUsage } from '../../openai/usage.ts';
+import { refusalOf } from '../../openai/worker-error.ts';
 import { fetchText } from '../probes.ts';
 import type { ProvePair } from '../protocol.ts';
 
@@ -44,7 +45,7 @@ export class LegRefused extends Error {
   readonly status: number;
 
   constructor(leg: 'prefill' | 'decode', status: number, body: Buffer) {
-    super(`the ${leg} leg answered ${status}: ${excerpt(body)}`);
+    super(`the ${leg} leg answered ${status}: ${refusalOf(body) || 'an empty body'}`);
     this.leg = leg;
     this.status = status;
   }

@@ -28,7 +28,9 @@ describe('judgeTokens', () => {
       agree: false,
       detail: expect.stringContaining('2, 3') as string,
     });
-    expect(judge(side('a', [1, 2, 4]), side('b', [1, 2, 3])).detail).toBe('as many tokens, but other ones');
+    expect(judge(side('a', [1, 2, 4]), side('b', [1, 2, 3])).detail).toBe(
+      'as many tokens, but other ones from token 3 on',
+    );
   });
 
   it('takes no answer for no agreement', () => {

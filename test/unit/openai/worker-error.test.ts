@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inErrorEnvelope } from '../../../src/openai/worker-error.ts';
+import { inErrorEnvelope, refusalOf } from '../../../src/openai/worker-error.ts';
 
 const convert = (text: string) => inErrorEnvelope(Buffer.from(text)).toString();
 
@@ -24,5 +24,24 @@ describe('inErrorEnvelope', () => {
     '{}',
   ])('leaves %s as it is', (text) => {
     expect(convert(text)).toBe(text);
+  });
+});
+
+describe('refusalOf', () => {
+  it.each([
+    ['{"error":{"message":"too long","type":"BadRequestError"}}', 'too long'],
+    ['{"object":"error","message":"no"}', 'no'],
+    ['{"detail":"Not Found"}', 'Not Found'],
+    ['<html>502</html>', '<html>502</html>'],
+    ['{"error":null}', '{"error":null}'],
+    ['[1]', '[1]'],
+    ['null', 'null'],
+    ['', ''],
+  ])('finds what %s says', (text, said) => {
+    expect(refusalOf(Buffer.from(text))).toBe(said);
+  });
+
+  it('is short', () => {
+    expect(refusalOf(Buffer.from('x'.repeat(1_000)))).toHaveLength(300);
   });
 });
