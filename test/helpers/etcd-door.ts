@@ -1,5 +1,5 @@
-import net from 'node:net';
 import { EtcdServer } from './etcd-server.ts';
+import { SlowLink } from './slow-link.ts';
 import type { TestHosts } from './test-hosts.ts';
 
 /** A real etcd here, at an address that the test hosts reach. */
@@ -7,42 +7,23 @@ export class EtcdDoor implements AsyncDisposable {
   readonly etcd: EtcdServer;
   /** For controller and hosts alike. */
   readonly endpoint: string;
-  readonly #door: net.Server;
-  readonly #open: Set<net.Socket>;
+  readonly #link: SlowLink;
 
-  private constructor(etcd: EtcdServer, door: net.Server, endpoint: string, open: Set<net.Socket>) {
+  private constructor(etcd: EtcdServer, link: SlowLink) {
     this.etcd = etcd;
-    this.#door = door;
-    this.endpoint = endpoint;
-    this.#open = open;
+    this.#link = link;
+    this.endpoint = `http://${link.address}:${link.port}`;
   }
 
-  static async open(hosts: TestHosts): Promise<EtcdDoor> {
+  /** `oneWayMs`: how far it is away. */
+  static async open(hosts: TestHosts, oneWayMs = 0): Promise<EtcdDoor> {
     const etcd = await EtcdServer.start();
-    const inside = Number(new URL(etcd.url).port);
-    const open = new Set<net.Socket>();
-    // Without `noDelay` a door adds 40 ms to every other answer.
-    const door = net.createServer({ noDelay: true }, (socket) => {
-      const other = net.connect({ port: inside, host: '127.0.0.1', noDelay: true });
-      for (const end of [socket, other]) {
-        open.add(end);
-        end.on('error', () => end.destroy());
-        end.once('close', () => {
-          open.delete(end);
-          socket.destroy();
-          other.destroy();
-        });
-      }
-      socket.pipe(other).pipe(socket);
-    });
-    const address = `${hosts.wires.net}.1`;
-    await new Promise<void>((resolve) => door.listen(0, address, resolve));
-    return new EtcdDoor(etcd, door, `http://${address}:${(door.address() as net.AddressInfo).port}`, open);
+    const target = { host: '127.0.0.1', port: Number(new URL(etcd.url).port) };
+    return new EtcdDoor(etcd, await SlowLink.open(target, oneWayMs, `${hosts.wires.net}.1`));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#door.close();
-    for (const socket of this.#open) socket.destroy();
+    await this.#link[Symbol.asyncDispose]();
     await this.etcd[Symbol.asyncDispose]();
   }
 }

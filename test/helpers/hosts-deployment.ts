@@ -20,8 +20,9 @@ export class HostsDeployment extends TestDeployment {
     this.#store = store;
   }
 
-  static async over(wires: TestHosts, name = 'spread'): Promise<HostsDeployment> {
-    return new HostsDeployment(wires, await EtcdDoor.open(wires), name);
+  /** `oneWayMs`: how far away its etcd is. */
+  static async over(wires: TestHosts, name = 'spread', oneWayMs = 0): Promise<HostsDeployment> {
+    return new HostsDeployment(wires, await EtcdDoor.open(wires, oneWayMs), name);
   }
 
   hostEntry(host: TestHost, more: Partial<HostEntry> = {}): HostEntry {
