@@ -9,6 +9,11 @@ import { refuseSettings } from '../refuse-settings.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM_RESERVED_ENV } from './facts.ts';
 
+/** Each size has two names. */
+const TENSOR_FLAGS = ['tp-size', 'tensor-parallel-size'];
+const PIPELINE_FLAGS = ['pp-size', 'pipeline-parallel-size'];
+const CONTEXT_FLAGS = ['cp-size', 'context-parallel-size'];
+
 /** What `trtllm-serve` reads beside its flags. */
 const OPTIONS_FLAG = 'extra-llm-api-options';
 const OPTIONS_FILE = 'llm-api-options.json';
@@ -48,8 +53,8 @@ export const trtllmEngine: Engine = {
   // `model` may also be an engine that was built before, with another config.json.
   modelUse: ({ args }) => ({
     ...{ shape: null, revision: textOf(args, 'revision'), longerAllowed: false, overrides: {} },
-    tensor: { ranks: argNumber(args, 'tp-size', 1), flag: writtenFlag(args, 'tp-size') },
-    pipeline: { ranks: argNumber(args, 'pp-size', 1), flag: writtenFlag(args, 'pp-size') },
+    tensor: { ranks: argNumber(args, TENSOR_FLAGS, 1), flag: writtenFlag(args, ...TENSOR_FLAGS) },
+    pipeline: { ranks: argNumber(args, PIPELINE_FLAGS, 1), flag: writtenFlag(args, ...PIPELINE_FLAGS) },
     maxLength: lengthOf(args, 'max-seq-len'),
     ownTokenizer: argValue(args, 'tokenizer') === undefined,
     ownWeights: false,
@@ -79,7 +84,7 @@ export const trtllmEngine: Engine = {
 const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';
 
 function parallelSize({ args }: WorkerSettings): number {
-  return argNumber(args, 'tp-size', 1) * argNumber(args, 'pp-size', 1);
+  return argNumber(args, TENSOR_FLAGS, 1) * argNumber(args, PIPELINE_FLAGS, 1) * argNumber(args, CONTEXT_FLAGS, 1);
 }
 
 /** The user's options with what dynamo needs: block reuse, and a transceiver for the hand-over. */
@@ -166,7 +171,7 @@ function check(worker: WorkerSettings): EngineFindings {
   if (worker.gpus && worker.gpus !== needed)
     problems.push({
       path: [...worker.path, 'gpus'],
-      message: `tp-size × pp-size is ${needed}, so ${worker.gpus} GPUs do not fit; make them equal`,
+      message: `tp-size × pp-size × cp-size is ${needed}, so ${worker.gpus} GPUs do not fit; make them equal`,
     });
   const written = argValue(worker.args, OPTIONS_FLAG);
   if (written !== undefined && written !== null && !isMap(written))
