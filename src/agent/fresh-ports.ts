@@ -1,6 +1,8 @@
 import { DynamoError } from '../base/errors.ts';
 import type { FreshPort, ProcessSpec } from '../plan/launch-plan.ts';
+import { movePort } from '../plan/move-port.ts';
 import type { EventLog } from '../supervise/event-log.ts';
+import { describeHolder } from './describe-holder.ts';
 import { tryBind } from './try-bind.ts';
 
 /** Whether a port can be listened on at an address; undefined when it can. */
@@ -8,7 +10,8 @@ export type TryPort = (port: number, host: string) => Promise<string | undefined
 
 /**
  * Chooses other ports for processes that start again, where the plan asks for it: a peer that still addresses the process
- * before must find nobody there, not another one. Ports that other processes of this agent have, running or not, are left to them.
+ * before must find nobody there, not another one; and a process need not wait for a port that a stranger has taken meanwhile.
+ * Ports that other processes of this agent have, running or not, are left to them.
  */
 export class FreshPorts {
   readonly #specs: () => readonly ProcessSpec[];
@@ -25,23 +28,33 @@ export class FreshPorts {
 
   /**
    * What the next incarnation is started with. `lives` is how many were started with ports of their own since these were planned:
-   * 1, or more for a name that was used before. Throws `PORT_IN_USE` when no port of the range is left.
+   * 1, or more for a name that was used before. `mayMove`: whether those are chosen anew that a stranger has taken. Throws
+   * `PORT_IN_USE` when no port of the range is left.
    */
-  async renew(spec: ProcessSpec, lives = 1): Promise<ProcessSpec> {
-    const { freshPorts = [] } = spec;
+  async renew(spec: ProcessSpec, lives = 1, mayMove = true): Promise<ProcessSpec> {
+    const freshPorts = (spec.freshPorts ?? []).filter(({ whenTaken }) => mayMove || !whenTaken);
     if (freshPorts.length === 0) return spec;
     const claimed: number[] = [];
     this.#claims.set(spec.name, claimed);
-    const ports = { ...spec.ports };
-    const env = { ...spec.env };
+    let next = spec;
     for (const fresh of freshPorts) {
-      const port = await this.#find(spec, fresh, lives, claimed);
       const { purpose } = fresh;
-      this.#events.write('port', `its next life gets ${purpose} port ${port}, not ${ports[purpose]}`, spec.name);
-      ports[purpose] = port;
-      env[fresh.env] = String(port);
+      const old = spec.ports[purpose]!;
+      const why = fresh.whenTaken ? await this.#whyTaken(spec, fresh) : '';
+      if (why === undefined) continue;
+      const port = await this.#find(spec, fresh, fresh.whenTaken ? 1 : lives, claimed);
+      this.#events.write('port', `its next life gets ${purpose} port ${port}, not ${old}${why}`, spec.name);
+      next = movePort(next, fresh, port);
     }
-    return { ...spec, ports, env };
+    return next;
+  }
+
+  /** Undefined when it can have the port again. */
+  async #whyTaken(spec: ProcessSpec, { purpose, count }: FreshPort): Promise<string | undefined> {
+    const host = new URL(spec.url).hostname;
+    for (const port of runOf(spec.ports[purpose]!, count))
+      if ((await this.#tryPort(port, host)) === 'in use') return `, which is ${describeHolder(port)}`;
+    return undefined;
   }
 
   async #find(spec: ProcessSpec, fresh: FreshPort, lives: number, claimed: number[]): Promise<number> {
@@ -51,7 +64,7 @@ export class FreshPorts {
     for (const start of candidates(own[0]! + lives * count, fresh)) {
       const run = runOf(start, count);
       const avoided = this.#taken(spec);
-      if (run.some((port) => avoided.has(port) || own.includes(port))) continue;
+      if (run.some((port) => avoided.has(port) || claimed.includes(port))) continue;
       claimed.push(...run);
       const problems = await Promise.all(run.map((port) => this.#tryPort(port, host)));
       if (problems.every((problem) => problem === undefined)) return start;
@@ -60,10 +73,11 @@ export class FreshPorts {
     throw new DynamoError('PORT_IN_USE', `no other free port from ${first} to ${last} for ${purpose} of ${spec.name}`);
   }
 
+  /** Its own of now are among them: no purpose gets the port that another had. */
   #taken(spec: ProcessSpec): Set<number> {
     const others = this.#specs().filter(({ name }) => name !== spec.name);
     return new Set([
-      ...others.flatMap(({ ports, freshPorts = [] }) =>
+      ...[spec, ...others].flatMap(({ ports, freshPorts = [] }) =>
         Object.entries(ports).flatMap(([purpose, port]) =>
           runOf(port, freshPorts.find((fresh) => fresh.purpose === purpose)?.count ?? 1),
         ),

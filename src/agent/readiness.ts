@@ -15,6 +15,8 @@ const CHECK_TIMEOUT_MS = 5_000;
 const GENERATE_TIMEOUT_MS = 60_000;
 /** Far enough back to find what phase a start is in. */
 const PROGRESS_LINES = 40;
+/** How often somebody else on its ports is looked for while it starts: a stranger there is known before the weights are loaded. */
+const STRANGERS_EVERY_MS = 2_000;
 /** Far enough back to find an error that others follow. */
 const HISTORY_LINES = 200;
 
@@ -25,16 +27,19 @@ export interface ReadinessOptions {
   onWaiting(text: string): void;
   /** The phase of its start that its output names, at every look. */
   onPhase?(phase: StartPhase): void;
+  /** Throws when it is somebody else who listens on its ports. Absent: whoever answers is the process. */
+  refuseStrangers?(): Promise<void>;
   signal: AbortSignal;
 }
 
 /**
- * Waits until every check of the process has passed, in order. Throws `NOT_READY` at `startTimeoutMs` with what was missing and
- * what the process was doing; rejects with the signal's reason when it ends first.
+ * Waits until every check of the process has passed, in order, and it was the process that answered. Throws `NOT_READY` at
+ * `startTimeoutMs` with what was missing and what the process was doing; rejects with the signal's reason when it ends first.
  */
 export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOptions): Promise<void> {
   const end = performance.now() + spec.startTimeoutMs;
   const progress = new StartProgress(spec);
+  let looked = performance.now();
   for (const check of spec.readiness) {
     const patienceMs = check.kind === 'generate' ? GENERATE_TIMEOUT_MS : CHECK_TIMEOUT_MS;
     let said = '';
@@ -43,6 +48,10 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
       const timeoutMs = Math.max(1, Math.min(patienceMs, end - performance.now()));
       const result = await runCheck(check, spec, timeoutMs, options.signal);
       options.signal.throwIfAborted();
+      if (result.ok || performance.now() - looked >= STRANGERS_EVERY_MS) {
+        await options.refuseStrangers?.();
+        looked = performance.now();
+      }
       if (result.ok) break;
       const late = performance.now() >= end;
       // A check cut short by the deadline says less than the one before it.

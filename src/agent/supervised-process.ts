@@ -6,6 +6,7 @@ import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
+import { awaitOwnPorts } from './await-ports.ts';
 import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
@@ -16,6 +17,7 @@ import { ProcessOutput } from './process-output.ts';
 import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
+import { refuseStrangers } from './refuse-strangers.ts';
 import { RunFolders } from './run-folders.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
@@ -82,7 +84,8 @@ export class SupervisedProcess implements GangProcess {
   async nextIncarnation(): Promise<Partial<JournalProcess> | undefined> {
     if (this.running) return undefined;
     const { journal, freshPorts } = this.#context;
-    return nextIncarnation(journal.process(this.spec.name), freshPorts, this.#output.file);
+    const entry = journal.process(this.spec.name);
+    return nextIncarnation(entry, freshPorts, this.#output.file, this.#context.mayRestart());
   }
 
   /** Spawns the shim of the incarnation the journal names; it waits for `launch`. Does nothing while one is alive. */
@@ -202,8 +205,10 @@ export class SupervisedProcess implements GangProcess {
     if (this.running) return;
     this.#begin();
     const { signal } = this.#incarnation;
+    const either = anySignal(signal, this.#context.signal);
+    if (!(await this.#whenAllowed(either, () => this.#awaitPorts(either)))) return; // stopped again meanwhile
     const next = { ...(await this.nextIncarnation()), wanted: true, attempt: 0 };
-    if (signal.aborted) return; // stopped again meanwhile
+    if (signal.aborted) return;
     this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
     await this.spawn();
     this.launch();
@@ -226,6 +231,9 @@ export class SupervisedProcess implements GangProcess {
           this.#status.waitFor(text);
         },
         onPhase: (phase) => this.#phases.enter(phase, performance.now()),
+        refuseStrangers: async () => {
+          if (this.#shim) await refuseStrangers(this.spec, this.#shim.identity, signal);
+        },
         signal,
       });
       this.#phases.enter('prove', performance.now());
@@ -312,7 +320,8 @@ export class SupervisedProcess implements GangProcess {
     await pause(delayMs, anySignal(signal, this.#context.signal));
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
-      if (!(await this.#mayGo(signal))) return;
+      const either = anySignal(signal, this.#context.signal);
+      if (!(await this.#whenAllowed(either, () => this.#mayGo(either)))) return;
       const { restarts } = this.#context.journal.process(this.spec.name);
       const next = await this.nextIncarnation();
       if (signal.aborted || this.#stopping) return;
@@ -327,15 +336,30 @@ export class SupervisedProcess implements GangProcess {
     }
   }
 
+  async #mayGo(signal: AbortSignal): Promise<void> {
+    await this.#awaitPorts(signal);
+    await this.#context.beforeRestart(this, signal);
+  }
+
+  #awaitPorts(signal: AbortSignal): Promise<void> {
+    return awaitOwnPorts(this.spec, {
+      onWaiting: (text) => {
+        this.#context.events.write('port', `its start waits for ${text}`, this.spec.name);
+        this.#status.set('backoff', text);
+      },
+      random: this.#context.random,
+      signal,
+    });
+  }
+
   /** False when it is stopped while it waits; throws when it never may. */
-  async #mayGo(signal: AbortSignal): Promise<boolean> {
-    const either = anySignal(signal, this.#context.signal);
+  async #whenAllowed(signal: AbortSignal, action: () => Promise<void>): Promise<boolean> {
     try {
-      await this.#context.beforeRestart(this, either);
+      await action();
     } catch (error) {
-      if (!either.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
-    return !either.aborted && !this.#stopping;
+    return !signal.aborted && !this.#stopping;
   }
 
   #ended(): EndedIncarnation {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { listeningSockets } from './tcp-sockets.ts';
+import { type ListeningSocket, listeningSockets } from './tcp-sockets.ts';
 
 /** A process that listens on a port. */
 export interface PortHolder {
@@ -12,16 +12,33 @@ const LONGEST_COMMAND = 120;
 
 /** Who listens on a TCP port of this machine; `undefined` when nobody does or the holder belongs to another user. */
 export function portHolder(port: number): PortHolder | undefined {
-  const inodes = new Set(listeningSockets().flatMap((socket) => (socket.port === port ? [socket.inode] : [])));
-  if (inodes.size === 0) return undefined;
+  return holderOf(listeningSockets().filter((socket) => socket.port === port));
+}
+
+/** The process that has one of the sockets open; `undefined` when it cannot be seen from here. */
+export function holderOf(sockets: readonly ListeningSocket[]): PortHolder | undefined {
+  if (sockets.length === 0) return undefined;
   for (const name of list('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    for (const descriptor of list(`/proc/${name}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(link(`/proc/${name}/fd/${descriptor}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return { pid: Number(name), command: commandOf(name) };
-    }
+    const open = socketsOf(Number(name));
+    if (open && sockets.some(({ inode }) => open.has(inode))) return { pid: Number(name), command: commandOf(name) };
   }
   return undefined;
+}
+
+/** Inodes of the sockets a process has open; `undefined` when they cannot be read: it has ended, or is not ours to see. */
+export function socketsOf(pid: number): Set<string> | undefined {
+  const folder = `/proc/${pid}/fd`;
+  const names = attempt<string[] | undefined>(() => readdirSync(folder), undefined);
+  if (names === undefined) return undefined;
+  const inodes = names.map((name) => /^socket:\[(\d+)\]$/.exec(link(`${folder}/${name}`))?.[1]);
+  return new Set(inodes.filter((inode) => inode !== undefined));
+}
+
+/** Name of a user as the host's own list has it; the number where it has none. */
+export function userName(uid: number, passwd: string = read('/etc/passwd')): string {
+  const line = passwd.split('\n').find((entry) => entry.split(':')[2] === String(uid));
+  return line?.split(':')[0] ?? String(uid);
 }
 
 function commandOf(pid: string): string {

@@ -86,7 +86,7 @@ export interface ProcessSpec {
   ports: Record<string, number>;
   /** Purposes whose port the user wrote down; the others may be chosen anew when taken. */
   fixedPorts: string[];
-  /** Ports that every restart takes anew. Absent: none. */
+  /** Ports that a restart takes anew, always or when somebody else has them. Absent: none. */
   freshPorts?: FreshPort[];
   /** Indices of GPUs on the host, held by a lock while the process lives. */
   gpus: number[];
@@ -119,15 +119,19 @@ export interface ProcessSpec {
 }
 
 /**
- * A port that a restarted process must not share with the one before it: peers may still address that one there. The agent
- * chooses the next free one when it prepares an incarnation.
+ * A port that a restarted process must not share with the one before it, because peers may still address that one there; or one
+ * that it can do without when a stranger has taken it. The agent chooses the next free one when it prepares an incarnation.
  */
 export interface FreshPort {
   purpose: string;
   /** Neighbouring ports, from the one in `ports` up. */
   count: number;
   /** Environment variable that carries it. */
-  env: string;
+  env?: string;
+  /** Flag whose value names it, alone, after a colon, or so within JSON. */
+  flag?: string;
+  /** Only when the one it had is taken. Absent: at every restart. */
+  whenTaken?: true;
   /** What to choose from. */
   first: number;
   last: number;

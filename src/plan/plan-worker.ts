@@ -153,14 +153,16 @@ function assignPorts(draft: WorkerDraft, { members }: WorkerPlace, wishes: reado
   return plan;
 }
 
-/** Ranges for the ports that restarts take anew. */
+/** Ranges for the ports that restarts take anew: always, or when somebody else has them by then. */
 function freshPorts(wishes: readonly PortWish[], { ports, fixedPorts }: PortPlan, ephemeral: number): FreshPort[] {
-  return wishes.flatMap(({ purpose, count, from, freshIn }) => {
+  return wishes.flatMap(({ purpose, count, from, freshIn, flag }): FreshPort[] => {
     const port = ports[purpose];
-    if (freshIn === undefined || port === undefined || fixedPorts.includes(purpose)) return [];
+    if (port === undefined || fixedPorts.includes(purpose)) return [];
+    if (freshIn === undefined && flag === undefined) return [];
     const end = from + FRESH_RANGE - 1;
     const last = ephemeral > from ? Math.min(end, ephemeral - 1) : end;
-    return [{ purpose, count, env: freshIn, first: from, last: Math.max(last, port + count - 1) }];
+    const range = { purpose, count, first: from, last: Math.max(last, port + count - 1) };
+    return freshIn === undefined ? [{ ...range, flag: flag!, whenTaken: true }] : [{ ...range, env: freshIn }];
   });
 }
 

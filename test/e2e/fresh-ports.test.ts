@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ProcessSnapshot } from '../../src/deployment/snapshot.ts';
 import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const NAME = 'prefill-0';
@@ -89,3 +91,97 @@ function journalledPort(box: Sandbox): number | undefined {
   };
   return journal.processes.find(({ spec }) => spec.name === NAME)?.spec.ports['sideChannel'];
 }
+
+/** Listens for nobody, answers everything with 200, and lists every model: what a probe alone would take for a worker. */
+async function squat(port: number, gone: { pid: number | null }): Promise<http.Server> {
+  const server = http.createServer((_, response) => response.end('{"data":[{"id":"mock-model"}]}'));
+  const listens = () =>
+    new Promise<boolean>((resolve) => {
+      server.removeAllListeners('error').once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+  process.kill(gone.pid!, 'SIGKILL');
+  await waitFor(`port ${port} to be free`, listens);
+  return server;
+}
+
+/** Slow to restart: the stranger is there first. */
+const RECIPE = (port: string) => `name: squatted
+engine: mocker
+model: mock-model
+frontend: { port: auto }
+workers:
+  prefill: { replicas: 1, restart: { initialBackoff: 3s } }
+  decode: { replicas: 1, restart: { initialBackoff: 3s }${port} }
+`;
+
+describe('a worker whose HTTP port a stranger takes while it is down', () => {
+  it('comes back on another, is published and paired there, and the stranger is left alone', async () => {
+    await using box = new Sandbox();
+    const recipe = box.file('recipe.yaml', RECIPE(''));
+    expect(await box.run('serve', recipe, '--detach')).toMatchObject({ code: 0, stderr: '' });
+    const { endpoint } = await box.ready('squatted');
+    const findHere = async () => (await box.status('squatted')).processes.find(({ name }) => name === 'decode-0')!;
+    const first = await findHere();
+    const stranger = await squat(first.ports['http']!, first);
+    const asked: string[] = [];
+    stranger.on('request', (request: http.IncomingMessage) => void asked.push(request.url ?? ''));
+    const second = await waitFor('decode-0 to be back', async () => {
+      const now = await findHere();
+      return now.state === 'ready' && now.generation > first.generation && now;
+    });
+    expect(second.ports['http']).not.toBe(first.ports['http']);
+    expect(second.url).toBe(`http://127.0.0.1:${second.ports['http']}`);
+    expect(second.restarts).toBe(1);
+    const moved = box.events('squatted').filter(({ type, message }) => type === 'port' && message.includes(' http '));
+    expect(moved.map(({ message }) => message)).toEqual([
+      expect.stringContaining(
+        `gets http port ${second.ports['http']}, not ${first.ports['http']}, which is held by pid ${process.pid} (`,
+      ),
+    ]);
+    expect((await box.status('squatted')).pairs.map(({ state }) => state)).toEqual(['proven']);
+    await waitFor('the frontend to know it', () => ask(endpoint).then(Boolean, () => undefined));
+    const health = (await (await fetch(`${endpoint}/health`)).json()) as {
+      instances: { name: string; url?: string }[];
+    };
+    expect(health.instances.map(({ name }) => name).sort()).toEqual(['decode-0', 'prefill-0']);
+    const metrics = await (await fetch(`${second.url}/metrics`)).text();
+    expect(metrics).toContain('vllm:');
+    expect(asked.filter((url) => url.startsWith('/v1/'))).toEqual([]);
+
+    // It keeps what it has now: in the journal, and at the next restart, though the old port is free again.
+    stranger.close();
+    expect(await box.run('restart', 'decode-0', '--deployment', 'squatted')).toMatchObject({ code: 0 });
+    expect((await findHere()).ports['http']).toBe(second.ports['http']);
+    await ask(endpoint);
+    expect(await box.run('stop', 'squatted')).toMatchObject({ code: 0 });
+  });
+
+  it('waits for a port that the recipe writes down, says who has it, and comes back there', async () => {
+    await using box = new Sandbox();
+    const written = await freePort();
+    const recipe = box.file('recipe.yaml', RECIPE(`, port: ${written}`));
+    expect(await box.run('serve', recipe, '--detach')).toMatchObject({ code: 0 });
+    const { endpoint } = await box.ready('squatted');
+    const findHere = async () => (await box.status('squatted')).processes.find(({ name }) => name === 'decode-0')!;
+    const first = await findHere();
+    expect(first.ports['http']).toBe(written);
+    const stranger = await squat(written, first);
+    const waiting = await waitFor('decode-0 to wait', async () => {
+      const now = await findHere();
+      return now.waitingFor?.includes(`http port ${written}`) && now;
+    });
+    expect(waiting).toMatchObject({ state: 'backoff', restarts: 0 });
+    expect(waiting.waitingFor).toContain(`held by pid ${process.pid} (`);
+    const { stdout } = await box.run('status', 'squatted');
+    expect(stdout).toContain(`http port ${written}`);
+    stranger.close();
+    const back = await waitFor('decode-0 to be back', async () => {
+      const now = await findHere();
+      return now.state === 'ready' && now.generation > first.generation && now;
+    });
+    expect(back).toMatchObject({ restarts: 1, ports: { http: written } });
+    await waitFor('the frontend to know it', () => ask(endpoint).then(Boolean, () => undefined));
+    expect(await box.run('stop', 'squatted')).toMatchObject({ code: 0 });
+  });
+});

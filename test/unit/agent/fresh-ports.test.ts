@@ -46,6 +46,40 @@ describe('ports of a restarted process', () => {
     expect(both.map((spec) => spec.ports['sideChannel']).sort()).toEqual([5604, 5605]);
   });
 
+  it('stay where they may, and are left when a stranger has them: in the flag and the URL, too', async () => {
+    const spec: ProcessSpec = {
+      ...worker('prefill-0', 5600),
+      argv: ['engine', '--port', '8100'],
+      url: 'http://127.0.0.1:8100',
+      freshPorts: [{ purpose: 'http', count: 1, flag: '--port', whenTaken: true, first: 8100, last: 8109 }],
+    };
+    expect(await renewer([spec]).ports.renew(spec)).toBe(spec);
+    expect(await renewer([spec], [8100]).ports.renew(spec, 1, false)).toBe(spec);
+    const { ports, events } = renewer([spec, worker('other', 8101)], [8100, 8102]);
+    const next = await ports.renew(spec);
+    expect(next).toMatchObject({
+      argv: ['engine', '--port', '8103'],
+      url: 'http://127.0.0.1:8103',
+      ports: { http: 8103, sideChannel: 5600 },
+    });
+    expect(events).toEqual(['its next life gets http port 8103, not 8100, which is in use']);
+  });
+
+  it('of one process never meet each other', async () => {
+    const range = { count: 1, flag: '--events', whenTaken: true as const, first: 5557, last: 5570 };
+    const spec = trivialProcess('worker-0', {
+      argv: ['engine', '--events', '{"endpoint":"tcp://*:5557","replay":"tcp://*:5558"}'],
+      ports: { kvEvents: 5557, kvReplay: 5558 },
+      freshPorts: [
+        { purpose: 'kvEvents', ...range },
+        { purpose: 'kvReplay', ...range },
+      ],
+    });
+    const next = await renewer([spec], [5557, 5558]).ports.renew(spec);
+    expect(next.ports).toEqual({ kvEvents: 5559, kvReplay: 5560 });
+    expect(next.argv[2]).toBe('{"endpoint":"tcp://*:5559","replay":"tcp://*:5560"}');
+  });
+
   it('come round to the beginning of the range, never to their own', async () => {
     const spec = worker('prefill-0', 5609);
     expect((await renewer([spec]).ports.renew(spec)).ports['sideChannel']).toBe(5600);

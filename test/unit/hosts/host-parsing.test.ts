@@ -49,8 +49,10 @@ describe('parseSocketTable', () => {
       '   1: 0100007F:1F41 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0 20 4 30 10 -1\n';
     const v6 =
       '   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 9 1 0 100 0 0 10 0\n';
-    expect(parseSocketTable(header + v4 + busy)).toEqual([{ port: 8000, inode: '4711' }]);
-    expect(parseSocketTable(header + v6)).toEqual([{ port: 22, inode: '9' }]);
+    expect(parseSocketTable(header + v4 + busy)).toEqual([
+      { address: '127.0.0.1', port: 8000, uid: 1000, inode: '4711' },
+    ]);
+    expect(parseSocketTable(header + v6)).toEqual([{ address: '::', port: 22, uid: 0, inode: '9' }]);
     expect(parseSocketTable('garbage\nmore\n')).toEqual([]);
   });
 });
