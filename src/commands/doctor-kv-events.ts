@@ -4,7 +4,7 @@ import type { KvEventFlags } from './doctor.ts';
 
 /** `dynamo doctor kv-events`: events as they come, then what they add up to. */
 export async function printKvEvents(name: string | undefined, flags: KvEventFlags): Promise<void> {
-  const targets = kvEventTargets(name ?? theOnlyDeployment());
+  const targets = await kvEventTargets(name ?? theOnlyDeployment());
   const ended = new AbortController();
   const end = (): void => ended.abort();
   const timer = setTimeout(end, flags.for * 1_000);

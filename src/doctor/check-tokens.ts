@@ -1,9 +1,9 @@
-import { readDeployment } from '../deployment/local-view.ts';
 import { isGptOss } from '../engines/model-family.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { renderChat } from '../tokens/chat-template.ts';
 import { encodeText } from '../tokens/mock-tokenizer.ts';
 import { askPromptTokens, askRendering, type PromptTokens, questions } from './ask-prompt-tokens.ts';
+import { liveProcesses } from './live-processes.ts';
 import { TOKEN_PROMPTS, type TokenPrompt } from './token-prompts.ts';
 
 /** What `doctor tokens` found out. */
@@ -35,11 +35,11 @@ export interface TokenSide extends PromptTokens {
  * frontend's own tokens are compared too; for others the frontend makes none.
  */
 export async function checkTokens(deployment: string, signal: AbortSignal): Promise<TokenReport> {
-  const { plan } = readDeployment(deployment);
+  const { record, processes } = await liveProcesses(deployment);
   const cases: TokenCase[] = [];
   const notes: string[] = [];
-  for (const model of plan.models) {
-    const workers = plan.processes.filter((spec) => spec.model === model && isLeader(spec));
+  for (const model of record.plan.models) {
+    const workers = processes.filter((spec) => spec.model === model && isLeader(spec));
     for (const prompt of TOKEN_PROMPTS) {
       const asked = await Promise.all(workers.map((worker) => askWorker(worker, prompt, signal)));
       cases.push(judgeTokens(model, prompt.name, [...ownTokens(workers, prompt), ...asked.flat()]));

@@ -1,12 +1,11 @@
 import { DynamoError } from '../base/errors.ts';
-import { readDeployment } from '../deployment/local-view.ts';
-import type { DeploymentRecord } from '../deployment/record.ts';
 import { agentPaths, deploymentDir, processLog } from '../deployment/state-dir.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { fetchText } from '../supervise/probes.ts';
 import type { KvPathTarget } from './check-kv-path.ts';
+import { liveProcesses } from './live-processes.ts';
 
 /** Engines that hand KV cache over, and how. */
 export const KV_PATH_ENGINES = {
@@ -27,8 +26,8 @@ export interface PairChoice {
 }
 
 /** The planned pairs of a deployment that is up. Throws `NO_DEPLOYMENT`, or `USAGE` when there is no such pair. */
-export function pairsOfDeployment(name: string, choice: PairChoice): KvPathTarget[] {
-  const record = readDeployment(name);
+export async function pairsOfDeployment(name: string, choice: PairChoice): Promise<KvPathTarget[]> {
+  const { record, processes } = await liveProcesses(name);
   if (record.phase !== 'committed')
     throw new DynamoError('NO_DEPLOYMENT', `${name} is ${record.phase}`, {
       hint: 'Its workers must run to be looked at.',
@@ -37,7 +36,7 @@ export function pairsOfDeployment(name: string, choice: PairChoice): KvPathTarge
   const chosen = record.plan.pairs.filter(
     ({ prefill, decode }) => (choice.prefill ?? prefill) === prefill && (choice.decode ?? decode) === decode,
   );
-  if (chosen.length > 0) return chosen.map((pair) => targetOf(record, dir, pair, choice.promptWords));
+  if (chosen.length > 0) return chosen.map((pair) => targetOf(processes, dir, pair, choice.promptWords));
   const known = record.plan.pairs.map(({ prefill, decode }) => `${prefill} → ${decode}`).join(', ');
   throw new DynamoError('USAGE', `${name} has no such pair of prefill and decode workers`, {
     hint: known === '' ? 'All its workers are aggregated: no KV cache moves.' : `It has ${known}.`,
@@ -45,13 +44,13 @@ export function pairsOfDeployment(name: string, choice: PairChoice): KvPathTarge
 }
 
 function targetOf(
-  { plan }: DeploymentRecord,
+  processes: readonly ProcessSpec[],
   dir: string,
   pair: { prefill: string; decode: string },
   promptWords: number | undefined,
 ): KvPathTarget {
   const find = (process: string): ProcessSpec => {
-    const spec = plan.processes.find((each) => each.name === process);
+    const spec = processes.find((each) => each.name === process);
     if (!spec) throw new Error(`the plan pairs ${process}, which it does not have`);
     return spec;
   };

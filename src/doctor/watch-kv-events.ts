@@ -1,5 +1,4 @@
 import { DynamoError } from '../base/errors.ts';
-import { readDeployment } from '../deployment/local-view.ts';
 import type { KvEventSource } from '../discovery/discovery.ts';
 import { kvEventDecoder } from '../engines/kv-event-payload.ts';
 import type { KvEvent } from '../engines/kv-events.ts';
@@ -8,6 +7,7 @@ import { readVllmEvents } from '../engines/vllm/kv-events.ts';
 import { kvEventSourceOf } from '../plan/kv-event-source.ts';
 import { openKvEventSockets } from '../routing/kv-event-sockets.ts';
 import { followKvEvents } from '../routing/kv-event-stream.ts';
+import { liveProcesses } from './live-processes.ts';
 
 /** A worker that publishes, and in which dialect. */
 export interface KvEventTarget {
@@ -33,9 +33,9 @@ export interface KvEventTally {
 }
 
 /** Workers of a deployment that publish KV events. Throws `USAGE` when none does. */
-export function kvEventTargets(deployment: string): KvEventTarget[] {
-  const { plan } = readDeployment(deployment);
-  const targets = plan.processes.flatMap((spec) => {
+export async function kvEventTargets(deployment: string): Promise<KvEventTarget[]> {
+  const { processes } = await liveProcesses(deployment);
+  const targets = processes.flatMap((spec) => {
     const source = kvEventSourceOf(spec);
     return source === null ? [] : [{ worker: spec.name, engine: spec.engine ?? '', source }];
   });

@@ -19,6 +19,12 @@ export const VLLM_FAILURES: readonly FailureSignature[] = [
     fix: 'Lower gpu-memory-utilization or max-model-len, give it more GPUs, or stop what else uses the GPU.',
   },
   {
+    pattern: /Available memory on node .* is less than (desired CPU memory|requested memory)/,
+    code: 'EXITED_EARLY',
+    cause: 'the machine had not enough free memory',
+    fix: 'Lower VLLM_CPU_KVCACHE_SPACE (GiB for the KV cache) or gpu-memory-utilization (on a CPU the share of main memory), or stop what else uses the memory.',
+  },
+  {
     pattern:
       /No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV cache|larger than the available KV cache memory/i,
     code: 'EXITED_EARLY',

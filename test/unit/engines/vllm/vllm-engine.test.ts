@@ -191,6 +191,14 @@ describe('vllm', () => {
     ['OSError: [Errno 98] Address already in use', 'PORT_IN_USE'],
     ['torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB', 'EXITED_EARLY'],
     ['vllm: error: unrecognized arguments: --max-model-length 4096', 'EXITED_EARLY'],
+    [
+      'ValueError: Available memory on node 0 (17.09/23.47 GiB) on kv cache allocation is less than requested memory for kv (4096.0 GiB).',
+      'EXITED_EARLY',
+    ],
+    [
+      'ValueError: Available memory on node 0 (9.1/23.47 GiB) on startup is less than desired CPU memory utilization (0.92, 21.59 GiB).',
+      'EXITED_EARLY',
+    ],
     ['OSError: [Errno 28] No space left on device', 'DISK_FULL'],
     ['ValueError: 64 is not divisible by 3 tensor parallel ranks', 'EXITED_EARLY'],
     ['RuntimeError: remote engine_id mismatch. Expected …', 'KV_PATH_FAILED'],
