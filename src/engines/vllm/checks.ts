@@ -1,6 +1,7 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineFindings, WorkerSettings } from '../engine.ts';
 import { argNumber, argValue, flagName, refuseArgs, refuseEnv } from '../engine-args.ts';
+import { writtenFlag } from '../model/written-use.ts';
 import { workerCombinations } from './combinations.ts';
 import {
   VLLM_RESERVED,
@@ -9,7 +10,7 @@ import {
   VLLM_RESERVED_EVENTS,
   VLLM_RESERVED_LOAD,
 } from './reserved.ts';
-import { cachesPrefixes, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
+import { cachesPrefixes, dataRanks, MEMORY_SHARE, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
 /** What is wrong with the settings of a vLLM worker. */
 export function checkWorker(worker: WorkerSettings): EngineFindings {
@@ -54,10 +55,14 @@ function refuseShortFlags(worker: WorkerSettings): RecipeIssue[] {
   });
 }
 
+const CONTEXT = 'prefill-context-parallel-size';
+
 function checkParallelSize(worker: WorkerSettings): RecipeIssue[] {
   const needed = parallelSize(worker);
   if (!worker.gpus || worker.gpus === needed) return [];
-  const sizes = '`tensor-parallel-size` × `pipeline-parallel-size` × `data-parallel-size`';
+  const context = argValue(worker.args, CONTEXT) === undefined ? [] : [CONTEXT];
+  const names = ['tensor-parallel-size', 'pipeline-parallel-size', ...context, 'data-parallel-size'];
+  const sizes = names.map((name) => `\`${name}\``).join(' × ');
   const outcome = worker.gpus < needed ? 'vLLM could not start' : `${worker.gpus - needed} would stay idle`;
   return [
     {
@@ -135,11 +140,11 @@ function checkLoad({ load, path }: WorkerSettings): RecipeIssue[] {
 }
 
 function checkSharing(worker: WorkerSettings): RecipeIssue[] {
-  const share = argValue(worker.args, 'gpu-memory-utilization');
+  const share = argValue(worker.args, ...MEMORY_SHARE);
   if (worker.workersPerGpu === 1 || typeof share !== 'number' || share * worker.workersPerGpu <= 1) return [];
   return [
     {
-      path: [...worker.path, 'args', 'gpu-memory-utilization'],
+      path: [...worker.path, 'args', writtenFlag(worker.args, ...MEMORY_SHARE)],
       message: `it is a share of the whole GPU: ${worker.workersPerGpu} workers with ${share} each do not fit`,
     },
   ];

@@ -24,7 +24,7 @@ import { VLLM_FAILURES } from './failures.ts';
 import { modelUse } from './model-use.ts';
 import { explainScaleOut } from './scale-out.ts';
 import { VLLM_METRICS, VLLM_PHASES } from './startup.ts';
-import { blockSize, dataRanks, onCpu, parallelSize, transfers } from './worker-shape.ts';
+import { blockSize, dataRanks, MEMORY_SHARE, onCpu, parallelSize, transfers } from './worker-shape.ts';
 
 /** torch.distributed's stores search upward from VLLM_PORT; instances on a host must not search in each other's range. */
 const INTERNAL_PORTS_FROM = 20_000;
@@ -181,9 +181,7 @@ function server(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunc
 function gpus(worker: WorkerSettings, placement: WorkerPlacement): EngineLaunch {
   if (onCpu(worker)) return { argv: [], env: { CUDA_VISIBLE_DEVICES: '' }, reasons: [] };
   const { env, reasons } = visibleGpus(placement);
-  const limited = ['gpu-memory-utilization', 'kv-cache-memory-bytes'].some(
-    (flag) => argValue(worker.args, flag) !== undefined,
-  );
+  const limited = [...MEMORY_SHARE, 'kv-cache-memory-bytes'].some((flag) => argValue(worker.args, flag) !== undefined);
   if (worker.workersPerGpu === 1 || limited) return { argv: [], env, reasons };
   // The share is of the whole GPU, whoever else uses it.
   const share = String(Math.floor(90 / worker.workersPerGpu) / 100);

@@ -7,6 +7,9 @@ import { argNumber, argValue } from '../engine-args.ts';
 const BLOCK_SIZE_GPU = 16;
 const BLOCK_SIZE_CPU = 128;
 
+/** How much of a GPU a worker may take, and the other name that it has since 0.32. */
+export const MEMORY_SHARE = ['gpu-memory-utilization', 'device-memory-utilization'];
+
 /** It hands KV cache over or receives it. */
 export const transfers = (worker: WorkerSettings): boolean => worker.role !== 'aggregated';
 
@@ -17,9 +20,14 @@ export const tensorRanks = ({ args }: WorkerSettings): number => argNumber(args,
 /** Each data-parallel rank is an engine of its own: it has its own side channel and publishes its own KV events. */
 export const dataRanks = ({ args }: WorkerSettings): number => argNumber(args, 'data-parallel-size', 1);
 
-/** Tensor × pipeline × data parallel ranks: each has a GPU of its own. */
+/** Tensor × pipeline × context × data parallel ranks: each has a GPU of its own. Decode-context ranks are the tensor ones. */
 export function parallelSize(worker: WorkerSettings): number {
-  return tensorRanks(worker) * argNumber(worker.args, 'pipeline-parallel-size', 1) * dataRanks(worker);
+  const { args } = worker;
+  const [pipeline, context] = [
+    argNumber(args, 'pipeline-parallel-size', 1),
+    argNumber(args, 'prefill-context-parallel-size', 1),
+  ];
+  return tensorRanks(worker) * pipeline * context * dataRanks(worker);
 }
 
 /** Tokens in a KV block. */
