@@ -27,6 +27,7 @@ import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { rememberSecrets } from './sent-secrets.ts';
 import { StartLease } from './start-lease.ts';
 import { handleSharing } from './store-handlers.ts';
+import { SuspicionWatch } from './suspicion-watch.ts';
 
 type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
 
@@ -78,6 +79,7 @@ class Agent {
   readonly #epoch: HighestEpoch;
   #silence!: ControllerSilence;
   #gang!: Gang;
+  #suspicions!: SuspicionWatch;
   readonly #store: AgentStore;
 
   constructor(options: AgentOptions, paths: AgentPaths) {
@@ -123,9 +125,15 @@ class Agent {
       changed: () => this.#announce(),
       leave: stop,
     });
+    this.#suspicions = new SuspicionWatch({
+      processes: () => this.#gang.snapshots(),
+      events: this.#events,
+      changed: () => this.#announce(),
+      signal,
+    });
     await this.#gang.adopt();
     const keeping = this.#keepLogs(signal);
-    const watching = this.#hostWatch.run(signal);
+    const watching = Promise.all([this.#hostWatch.run(signal), this.#suspicions.run()]);
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
     this.#options.onListening();
@@ -296,6 +304,7 @@ class Agent {
       pairs: this.#gang.pairs(),
       gpus: this.#hostWatch.gpus,
       links: this.#hostWatch.links,
+      suspicions: this.#suspicions.list(),
     };
   }
 

@@ -8,6 +8,7 @@ import type {
   StepSnapshot,
 } from '../deployment/snapshot.ts';
 import { describeStartPath } from '../deployment/start-path.ts';
+import { describeSuspicion } from '../deployment/suspicion.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
 import { renderTable } from './table.ts';
 
@@ -83,6 +84,7 @@ function notes(snapshot: DeploymentSnapshot): string[] {
     if (pair.state === 'failed') lines.push(`  ${pair.prefill} → ${pair.decode} failed: ${pair.detail}`);
   const path = describeLongStart(snapshot.startSteps ?? []);
   if (path) lines.push(`The start took ${path}`);
+  lines.push(...(snapshot.suspicions ?? []).map(describeSuspicion));
   for (const process of snapshot.processes) {
     if (process.waitingFor) lines.push(`${process.name} waits for ${process.waitingFor}`);
     const phases = describePhases(process.startPhases);

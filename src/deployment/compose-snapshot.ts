@@ -47,6 +47,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     hosts: record.plan.hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
     processes,
     pairs: pairsOf(record, parts.agents),
+    suspicions: [...parts.agents.values()].flatMap((status) => status.suspicions ?? []),
     error: record.error,
   };
 }
@@ -57,6 +58,7 @@ export function ageStatus(status: AgentStatus, ms: number): AgentStatus {
   return {
     ...status,
     processes: status.processes.map((process) => ({ ...process, inStateMs: process.inStateMs + age })),
+    ...(status.suspicions && { suspicions: status.suspicions.map((one) => ({ ...one, forMs: one.forMs + age })) }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { SerializedError } from '../base/errors.ts';
 import type { Role } from '../base/role.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
 import type { LinkState } from '../hosts/link-state.ts';
+import type { SuspicionSnapshot } from './suspicion.ts';
 
 /** One view of a deployment at one moment: what `status`, the log lines of `serve` and the screens show. JSON-safe and stable. */
 export interface DeploymentSnapshot {
@@ -32,6 +33,8 @@ export interface DeploymentSnapshot {
   hosts?: HostSnapshot[];
   processes: ProcessSnapshot[];
   pairs: PairSnapshot[];
+  /** Workers that frontends send no new requests to for now. Absent from a controller of an earlier release. */
+  suspicions?: SuspicionSnapshot[];
   /** Why it failed, when it did. */
   error: SerializedError | null;
 }

@@ -1,5 +1,6 @@
 import type { SerializedError } from '../base/errors.ts';
 import type { DeploymentSnapshot, PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { SuspicionSnapshot } from '../deployment/suspicion.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
 import type { GpuUse } from '../hosts/gpu-use.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
@@ -111,6 +112,8 @@ export interface AgentStatus {
   gpus?: GpuUse[];
   /** Its network and RDMA links. */
   links?: LinkState[];
+  /** Workers that its frontends avoid. */
+  suspicions?: SuspicionSnapshot[];
 }
 
 export interface ReserveParams {

@@ -1,4 +1,5 @@
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
+import { describeSuspicion } from '../deployment/suspicion.ts';
 import { rdmaDown } from './text/link-line.ts';
 import type { Tone } from './theme.ts';
 
@@ -33,6 +34,8 @@ export function alertsOf(snapshot: DeploymentSnapshot): Alert[] {
         tone: 'warn',
       });
   }
+  if (isUp)
+    for (const one of snapshot.suspicions ?? []) alerts.push({ text: `${describeSuspicion(one)}.`, tone: 'warn' });
   if (snapshot.state === 'degraded') alerts.push({ text: notReady(snapshot), tone: 'warn' });
   for (const { name, links } of snapshot.hosts ?? []) {
     const down = rdmaDown(links);

@@ -104,6 +104,7 @@ const snapshot = composeSnapshot({
         pairs: [],
         gpus: [gpu],
         links: [link],
+        suspicions: [{ frontend: 'frontend', worker: 'known', why: 'silent', forMs: 1 }],
       },
     ],
   ]),
@@ -123,6 +124,7 @@ describe('docs/json-output.md', () => {
     ['Phase', snapshot.processes[0]!.startPhases[0]!],
     ['Exit', snapshot.processes[0]!.lastExit!],
     ['Pair', snapshot.pairs[0]!],
+    ['Suspicion', snapshot.suspicions![0]!],
     ['Error', snapshot.error!],
     ['Event', event],
   ])('%s: exactly the fields a real one has, in that order', (heading, object) => {
