@@ -1,4 +1,4 @@
-import { type ChatMessage, renderChat } from '../tokens/chat-template.ts';
+import { renderChat } from '../tokens/chat-template.ts';
 import { encodeText } from '../tokens/mock-tokenizer.ts';
 import {
   badParameter,
@@ -10,6 +10,7 @@ import {
   tooManyStopStrings,
 } from './api-error.ts';
 import { type Body, flag, integer, optionalObject, tokenList } from './json-fields.ts';
+import { messagesOf } from './messages.ts';
 import type { MockerOptions } from './options.ts';
 import { checkSampling, checkTools } from './sampling-checks.ts';
 
@@ -146,20 +147,6 @@ function chatPrompt(body: Body): Uint32Array {
   const known = tokenList(params?.['prompt_token_ids'], 'kv_transfer_params.prompt_token_ids');
   if (known && known.length > 0) return Uint32Array.from(known);
   return encodeText(renderChat(messagesOf(body)));
-}
-
-function messagesOf(body: Body): ChatMessage[] {
-  const messages = body['messages'];
-  if (messages === undefined) throw missingField(body, 'messages');
-  if (!Array.isArray(messages)) throw invalidField('Input should be a valid list', 'list_type', messages, 'messages');
-  if (messages.length === 0)
-    throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
-  for (const [index, message] of messages.entries()) {
-    if (typeof message !== 'object' || message === null || typeof message.role !== 'string') {
-      throw missingField(message, `messages.${index}.role`);
-    }
-  }
-  return messages as ChatMessage[];
 }
 
 function textPrompts(body: Body): Uint32Array[] {

@@ -208,6 +208,36 @@ export const REFUSALS: Refusal[] = [
     'stream_options',
     'Stream options can only be defined when `stream=True`. (parameter=stream_options)',
   ),
+  ...[5, null].map((content) =>
+    chatWith(
+      { messages: [{ role: 'user', content }] },
+      400,
+      MISFIT,
+      'body.messages.0.ChatCompletionDeveloperMessageParam.content',
+      /^\d+ validation errors?:\n {2}\{'type': 'string_type', 'loc': 'body\.messages\.0\.ChatCompletionDeveloperMessageParam\.content', 'msg': 'Input should be a valid string'/,
+    ),
+  ),
+  chatWith(
+    { messages: [...MESSAGES, 1] },
+    400,
+    MISFIT,
+    'body.messages.1.ChatCompletionDeveloperMessageParam',
+    /^\d+ validation errors?:\n {2}\{'type': 'dict_type', 'loc': 'body\.messages\.1\.ChatCompletionDeveloperMessageParam'/,
+  ),
+  chatWith(
+    { messages: [{}] },
+    400,
+    MISFIT,
+    'body.messages.0.ChatCompletionDeveloperMessageParam.content',
+    /^\d+ validation errors?:\n {2}\{'type': 'missing', 'loc': 'body\.messages\.0\.ChatCompletionDeveloperMessageParam\.content', 'msg': 'Field required'/,
+  ),
+  chatWith(
+    { messages: [{ role: 'user', content: [{ type: 'text' }] }] },
+    400,
+    BAD,
+    null,
+    /^\d+ validation errors? for ValidatorIterator\n0\.ChatCompletionContentPartTextParam\.text\n {2}Field required/,
+  ),
   chatWith({ messages: undefined }, 400, MISFIT, 'body.messages', misfit('missing', 'body.messages', 'Field required')),
   chatWith(
     { messages: 'hi' },
