@@ -19,7 +19,14 @@ export interface ChangeHandlersContext {
 /** What a controller may ask of an agent about changing what a committed gang runs. */
 export function handleChanges({ change, generation, discovery, step, handle }: ChangeHandlersContext): void {
   handle('facts', () => collectLocalFacts());
-  handle('extend', (params) => step('change-reserve', () => change().reserve(params)).then(() => null));
+  handle('extend', (params) =>
+    step('change-reserve', async () => {
+      // One that was taken back while this host was away: its controller has gone on since.
+      if ((change().pending?.revision ?? params.revision) < params.revision)
+        await decidePendingChange(change(), generation(), discovery());
+      await change().reserve(params);
+    }).then(() => null),
+  );
   handle('extendPrepare', ({ revision }) => step('change-prepare', () => change().prepare(revision)).then(() => null));
   handle('extendLaunch', ({ revision, names }) =>
     step('change-launch', () => change().launch(revision, names)).then(() => null),

@@ -27,7 +27,7 @@ export interface ControllerSilenceContext {
  *   idle ─▶ leave
  *   before `published` ─▶ undo, leave
  *   published ─▶ the commit record is there: settle │ it is not: undo, leave │ it cannot be read: in doubt, keep everything
- *   committed ─▶ stays; a pending change is settled or taken back in the same way
+ *   committed ─▶ stays; a pending change is settled or taken back in the same way │ nothing is left to run: leave
  */
 export class ControllerSilence {
   readonly #context: ControllerSilenceContext;
@@ -57,7 +57,10 @@ export class ControllerSilence {
       if (!this.#context.hasController()) leave();
       return;
     }
-    if (gang.phase === 'committed') return this.#decideChange();
+    if (gang.phase === 'committed') {
+      await this.#decideChange();
+      return this.#leaveEmpty();
+    }
     if (gang.phase === 'stopping') return;
     // A controller commits only after every agent has answered `publish`, which leaves `published` behind.
     if (gang.phase !== 'published') return this.#undo();
@@ -88,6 +91,16 @@ export class ControllerSilence {
     }
     this.#inDoubt = false;
     this.#context.changed();
+  }
+
+  /** The host joined for a change that came to nothing, or its last process went: nobody will miss its agent. */
+  async #leaveEmpty(): Promise<void> {
+    const { gang, journal, events, hasController, leave } = this.#context;
+    const { processes, change } = journal.state;
+    if (processes.length > 0 || change || hasController()) return;
+    events.write('agent', 'no controller, and nothing to run here: leaving');
+    await gang.stop(true);
+    leave();
   }
 
   #doubt(why: string): void {

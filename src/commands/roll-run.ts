@@ -3,6 +3,7 @@ import { until } from '../base/until.ts';
 import { connectController, spawnController } from '../deployment/controller-client.ts';
 import { type DeploymentRecord, readRecord } from '../deployment/record.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { onTheWay, previewRolling as previewSteps, rollingObstacles, staleProcesses } from '../plan/plan-rolling.ts';
 import type { PreparedLaunch } from './plan-recipe.ts';
 import type { ServeFlags } from './serve.ts';
@@ -76,9 +77,14 @@ export async function rollRunning(prepared: PreparedLaunch, flags: ServeFlags): 
   }
 }
 
-/** The record of a committed deployment of that name whose recipe is another, or that is still on its way to this one. */
-function runningWithOther({ dir, recipeHash }: PreparedLaunch): DeploymentRecord | undefined {
+/**
+ * The record of a committed deployment of that name whose recipe is another, that is still on its way to this one, or that runs on hosts
+ * which are no longer named.
+ */
+function runningWithOther({ dir, recipeHash, facts, hosts }: PreparedLaunch): DeploymentRecord | undefined {
   const record = readRecord(deploymentPaths(dir).record);
   if (record?.phase !== 'committed') return undefined;
-  return record.recipeHash === recipeHash && !record.rolling ? undefined : record;
+  const isOut = ({ host, role }: ProcessSpec) => role !== 'store' && !facts.some(({ name }) => name === host);
+  const hasLeft = hosts !== undefined && record.plan.processes.some(isOut);
+  return record.recipeHash === recipeHash && !record.rolling && !hasLeft ? undefined : record;
 }

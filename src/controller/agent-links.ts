@@ -36,6 +36,7 @@ export class AgentLinks {
   readonly #options: AgentLinksOptions;
   readonly #heard = new Map<string, { status: AgentStatus; at: number }>();
   #links: AgentLink[] = [];
+  #keepUp: ((link: AgentLink) => void) | undefined;
 
   constructor(options: AgentLinksOptions) {
     this.#options = options;
@@ -54,22 +55,47 @@ export class AgentLinks {
   /** One line a host; nothing is connected yet. */
   make(hosts: readonly string[]): void {
     this.close();
+    this.#links = hosts.map((host) => this.#line(host));
+  }
+
+  #line(host: string): AgentLink {
     const { deployment, openHost, epoch, owner, onChange, onEvent, eventsFrom } = this.#options;
-    this.#links = hosts.map(
-      (host) =>
-        new AgentLink({
-          ...{ deployment, host, openHost, epoch, owner, onEvent },
-          eventsFrom: () => eventsFrom(host),
-          onStatus: (status) => {
-            this.#heard.set(host, { status, at: performance.now() });
-            onChange();
-          },
-          onLost: () => {
-            this.#heard.delete(host);
-            onChange();
-          },
-        }),
-    );
+    return new AgentLink({
+      ...{ deployment, host, openHost, epoch, owner, onEvent },
+      eventsFrom: () => eventsFrom(host),
+      onStatus: (status) => {
+        this.#heard.set(host, { status, at: performance.now() });
+        onChange();
+      },
+      onLost: () => {
+        this.#heard.delete(host);
+        onChange();
+      },
+    });
+  }
+
+  /** One more line, kept up like the others from then on; the one there is, where there is one. Throws why no agent can be spoken to. */
+  async add(host: string, signal: AbortSignal): Promise<AgentLink> {
+    const known = this.#links.find((link) => link.host === host);
+    if (known) return known;
+    const link = this.#line(host);
+    try {
+      await link.ensure(signal);
+      await link.attach();
+    } catch (error) {
+      link.close();
+      this.#heard.delete(host);
+      throw error;
+    }
+    this.#links = [...this.#links, link];
+    this.#keepUp?.(link);
+    return link;
+  }
+
+  /** That line is kept up no more; whoever has it closes it. */
+  remove(host: string): void {
+    this.#links = this.#links.filter((link) => link.host !== host);
+    this.#heard.delete(host);
   }
 
   /** The line to one host. Throws `HOST_UNREACHABLE` while no agent answers there. */
@@ -84,11 +110,12 @@ export class AgentLinks {
    * `superseded` is called when a newer controller has taken an agent over.
    */
   attend(generation: number, signal: AbortSignal, superseded: () => void): void {
-    for (const link of this.#links) void this.#keep(link, generation, signal, superseded);
+    this.#keepUp = (link) => void this.#keep(link, generation, signal, superseded);
+    for (const link of this.#links) this.#keepUp(link);
   }
 
   async #keep(link: AgentLink, generation: number, signal: AbortSignal, superseded: () => void): Promise<void> {
-    for (let attempt = 0; !signal.aborted; ) {
+    for (let attempt = 0; !signal.aborted && this.#links.includes(link); ) {
       if (link.connected && link.status) {
         attempt = 0;
         await pause(LOOK_MS, signal);
@@ -99,7 +126,7 @@ export class AgentLinks {
         const status = await link.attach();
         if (status.phase === 'published') await link.request('settle', { generation });
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || !this.#links.includes(link)) return;
         this.#options.events.write('agent-lost', `no line to the agent of ${link.host}: ${messageOf(error)}`);
         if (error instanceof DynamoError && error.code === 'SUPERSEDED') return superseded();
         await pause(backoffDelay(RECONNECT, attempt, Math.random()), signal);
@@ -209,6 +236,7 @@ export class AgentLinks {
   close(): void {
     for (const link of this.#links) link.close();
     this.#links = [];
+    this.#keepUp = undefined;
     this.#heard.clear();
   }
 

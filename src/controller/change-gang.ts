@@ -1,19 +1,21 @@
 import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
-import { until } from '../base/until.ts';
 import type { DeploymentRecord, PendingChange } from '../deployment/record.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { isFollower } from '../plan/worker-group.ts';
 import type { ChangeStep } from '../supervise/change-steps.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { AgentLinks } from './agent-links.ts';
+import { attachedLinks } from './attached-links.ts';
 import type { CommitStore } from './commit-store.ts';
+import { joinHosts } from './join-hosts.ts';
 
 /** An agent may die this often during one change before the change is given up. */
 const AGENT_LOSSES = 3;
-/** Patience with an agent that is being replaced. */
-const AGENT_BACK_MS = 30_000;
+/** A host that is away takes a change back by itself: whoever asked for it is told soon. */
+const UNDO_PATIENCE_MS = 10_000;
 
 export interface ChangeGangOptions {
   record: DeploymentRecord;
@@ -34,6 +36,7 @@ export async function extendGang(options: ChangeGangOptions): Promise<void> {
   for (let losses = 0; ; losses += 1) {
     const renewing = new AbortController();
     try {
+      await step('change-join', () => joinHosts(options));
       const links = await attachedLinks(options, hostsOf(options));
       for (const link of links) void link.renewEvery(options.record.plan.startLeaseMs / 4, renewing.signal);
       await runSteps(options, links);
@@ -57,25 +60,30 @@ export async function settleChange(options: ChangeGangOptions): Promise<void> {
   );
 }
 
-/** Drains and forgets what goes, host by host at once, one process after the other on each. */
+/**
+ * Drains and forgets what goes, host by host at once, one process after the other on each. Followers go when their leaders have finished
+ * what they were asked.
+ */
 export async function retireProcesses(options: ChangeGangOptions, specs: readonly ProcessSpec[]): Promise<void> {
-  const hosts = new Set(specs.map((spec) => spec.host));
-  await retried(options, hosts, (link) =>
-    step('change-retire', async () => {
-      for (const spec of specs.filter((entry) => entry.host === link.host))
-        await link.request('retire', { names: [spec.name] });
-    }),
-  );
+  for (const wave of [specs.filter((spec) => !isFollower(spec)), specs.filter(isFollower)]) {
+    await retried(options, new Set(wave.map((spec) => spec.host)), (link) =>
+      step('change-retire', async () => {
+        for (const spec of wave.filter((entry) => entry.host === link.host))
+          await link.request('retire', { names: [spec.name] });
+      }),
+    );
+  }
 }
 
 /** Takes an uncommitted change back on every host. An agent that cannot be told does so by itself when its lease is over. */
 export async function undoChange(options: ChangeGangOptions): Promise<void> {
-  const { change, links } = options;
+  const { change } = options;
   await Promise.all(
     [...hostsOf(options)].map(async (host) => {
       try {
-        const [link] = await attachedLinks(options, new Set([host]));
-        await link!.request('extendUndo', { revision: change.revision });
+        const [link] = await attachedLinks(options, new Set([host]), UNDO_PATIENCE_MS);
+        // One that never took part has nothing to take back.
+        await link?.request('extendUndo', { revision: change.revision });
       } catch (error) {
         if (options.signal.aborted) return;
         const why = error instanceof Error ? error.message : String(error);
@@ -86,7 +94,6 @@ export async function undoChange(options: ChangeGangOptions): Promise<void> {
       }
     }),
   );
-  void links;
 }
 
 async function runSteps(options: ChangeGangOptions, links: readonly AgentLink[]): Promise<void> {
@@ -95,6 +102,7 @@ async function runSteps(options: ChangeGangOptions, links: readonly AgentLink[])
   const { generation } = record;
   const ownOf = (link: AgentLink) => change.added.filter((spec) => spec.host === link.host);
   const starting = links.filter((link) => ownOf(link).length > 0);
+  await all(starting, (link) => link.sendSecrets());
   await step('change-reserve', () =>
     all(starting, (link) => link.request('extend', { generation, revision, planHash, processes: ownOf(link) })),
   );
@@ -133,19 +141,6 @@ function pairsOn({ change }: ChangeGangOptions, host: string) {
   return change.pairs
     .filter(({ decode }) => hostOf(change, decode) === host)
     .map(({ prefill, decode }) => pairToProve(endOf(spec(prefill)), endOf(spec(decode))));
-}
-
-/** Lines that are attached; one whose agent is being replaced is waited for. Throws `HOST_UNREACHABLE` with the hosts that stay away. */
-async function attachedLinks({ links, signal }: ChangeGangOptions, hosts: ReadonlySet<string>): Promise<AgentLink[]> {
-  const wanted = () => links.all.filter((link) => hosts.has(link.host));
-  const there = await until(() => (wanted().every((link) => link.status) ? true : undefined), {
-    deadlineMs: AGENT_BACK_MS,
-    maxIntervalMs: 100,
-    signal,
-  });
-  if (there) return wanted();
-  const away = wanted().filter((link) => !link.status);
-  throw new DynamoError('HOST_UNREACHABLE', `no agent answers on ${away.map((link) => link.host).join(', ')}`);
 }
 
 /** On each host, again when its agent was lost on the way. Throws what else fails. */

@@ -1,21 +1,32 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { DeploymentRecord, PendingChange, ScaledNote } from '../deployment/record.ts';
-import type { HostFacts } from '../hosts/host-facts.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import { isLostPort } from '../plan/lost-port.ts';
 import { type PlannedChange, planScaling } from '../plan/plan-change.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
-import { parseScaleTarget, type ScaleStep } from '../plan/scale-targets.ts';
+import { groupWorkers } from '../plan/running-groups.ts';
+import { applyTargets, parseScaleTarget, type ScaleStep, type ScaleTarget } from '../plan/scale-targets.ts';
 import type { EventLog } from '../supervise/event-log.ts';
+import type { StartRequest } from '../supervise/protocol.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLinks } from './agent-links.ts';
 import { type ChangeGangOptions, extendGang, retireProcesses, settleChange, undoChange } from './change-gang.ts';
 import type { CommitStore } from './commit-store.ts';
+import { letGoOfEmptied } from './emptied-hosts.ts';
+import { factsNow } from './facts-now.ts';
+import { sortHosts } from './host-entries.ts';
+import { withOwnKit } from './own-kit.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 
 /** Ports chosen by dynamo that were taken between plan and start: plan anew this often. */
 const PORT_RETRIES = 3;
-const FACTS_TIMEOUT_MS = 30_000;
+
+interface InputWanted {
+  spares: boolean;
+  from?: PlanInput;
+  request?: StartRequest;
+}
 
 export interface ChangesContext {
   record: RecordKeeper;
@@ -23,6 +34,10 @@ export interface ChangesContext {
   events: EventLog;
   epoch: number;
   discovery(): Promise<CommitStore>;
+  /** How hosts are reached, those that the request names included. */
+  hosts(request?: StartRequest): HostEntry[];
+  /** A change was begun, and neither ended nor taken back: somebody has to go on with it when the way is free again. */
+  onUnfinished(): void;
   /** Aborts with a stop, and with the controller. */
   signal: AbortSignal;
 }
@@ -60,6 +75,7 @@ export class Changes {
       return await action();
     } finally {
       this.#busy = undefined;
+      if (this.#context.record.current.change && !this.#context.signal.aborted) this.#context.onUnfinished();
     }
   }
 
@@ -70,7 +86,7 @@ export class Changes {
       const { record, events } = this.#context;
       const taken: number[] = [];
       for (let tries = 1; ; tries += 1) {
-        const input = await this.currentInput();
+        const input = await this.currentInput({ spares: this.#grows(parsed) });
         const takenPorts = [...(input.takenPorts ?? []), ...taken];
         const planned = planScaling({ ...input, takenPorts }, record.current.plan, parsed);
         if (planned.steps.length === 0) return [];
@@ -85,6 +101,13 @@ export class Changes {
         }
       }
     });
+  }
+
+  /** Hosts without a part are not asked for nothing. */
+  #grows(targets: readonly ScaleTarget[]): boolean {
+    const { planInput, plan } = this.#context.record.current;
+    const groups = planInput ? groupWorkers(planInput.recipe, plan) : [];
+    return groups.length > 0 && applyTargets(groups, targets).steps.some(({ from, to }) => to > from);
   }
 
   /** What an earlier controller began: undone, or brought to its end. */
@@ -104,10 +127,11 @@ export class Changes {
 
   /** One change, from its record to its end; taken back when it fails. Only within `alone`. */
   async carryOut(change: PendingChange): Promise<void> {
-    const { record, events } = this.#context;
+    const { record, events, hosts } = this.#context;
     events.write('change', change.what);
     crashPoint('change-record', 'before');
-    record.change({ change, revision: change.revision });
+    const inUse = [...record.current.plan.hosts, ...change.plan.hosts];
+    record.change({ change, revision: change.revision, ...sortHosts(hosts(), inUse) });
     crashPoint('change-record', 'after');
     const options = await this.#optionsOf(change);
     try {
@@ -135,13 +159,19 @@ export class Changes {
     if (gone.length > 0) await retireProcesses(options, gone);
     const { plan, planInput, scaled, rolling } = change;
     record.change({ plan, planInput, scaled, change: null, ...(rolling && { rolling }) });
+    await letGoOfEmptied(this.#context);
     events.write('changed', `${change.what}: done`);
   }
 
   async #takeBack(change: PendingChange, options: ChangeGangOptions): Promise<void> {
+    const { record, links, events } = this.#context;
     await undoChange(options);
-    this.#context.record.change({ change: null });
-    this.#context.events.write('changed', `${change.what}: taken back, everything is as before`);
+    // A host that joined for it stays in the plan until its agent has been told that it has nothing to run.
+    const { plan } = record.current;
+    const joined = links.all.map(({ host }) => host).filter((host) => !plan.hosts.includes(host));
+    record.change({ change: null, plan: { ...plan, hosts: [...plan.hosts, ...joined] } });
+    await letGoOfEmptied(this.#context);
+    events.write('changed', `${change.what}: taken back, everything is as before`);
   }
 
   async #optionsOf(change: PendingChange): Promise<ChangeGangOptions> {
@@ -165,9 +195,12 @@ export class Changes {
     };
   }
 
-  /** What planning goes by (by default what the last plan was made of), with what the hosts are like now. A host that cannot be asked gets nothing new. */
-  async currentInput(from?: PlanInput): Promise<PlanInput> {
-    const { record, links, events } = this.#context;
+  /**
+   * What planning goes by (by default what the last plan was made of; `request`: of what it shall become), with what the hosts are like
+   * now. A host that cannot be asked gets nothing new. `spares`: also hosts that have no part in the deployment yet.
+   */
+  async currentInput({ spares, from, request }: InputWanted): Promise<PlanInput> {
+    const { record, links, events, signal } = this.#context;
     const { name, recipeFile } = record.current;
     const planInput = from ?? record.current.planInput;
     if (!planInput) {
@@ -175,18 +208,13 @@ export class Changes {
         hint: `Stop it and start it again: dynamo stop ${name}; dynamo serve ${recipeFile}`,
       });
     }
-    const facts = await Promise.all(
-      planInput.facts.map(async (known): Promise<HostFacts | undefined> => {
-        try {
-          const now = await links.to(known.name).request('facts', {}, FACTS_TIMEOUT_MS);
-          return { ...known, gpus: known.gpus.length > 0 ? known.gpus : now.gpus, listeningPorts: now.listeningPorts };
-        } catch (error) {
-          events.write('change', `nothing new is put on ${known.name}: ${messageOf(error)}`);
-          return undefined;
-        }
-      }),
-    );
-    return { ...planInput, facts: facts.filter((entry) => entry !== undefined) };
+    const entries = this.#context.hosts(request);
+    const facts = await factsNow(planInput.facts, {
+      ...{ plan: record.current.plan, links, entries, spares, signal },
+      onLeftOut: (host, why) => events.write('change', `nothing new is put on ${host}: ${why}`),
+    });
+    const hosts = planInput.hosts && (await withOwnKit(planInput.hosts, entries));
+    return { ...planInput, facts, ...(hosts && { hosts }) };
   }
 }
 

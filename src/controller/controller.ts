@@ -1,7 +1,6 @@
 import type net from 'node:net';
 import { aborted, pause } from '../base/abort.ts';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
-import { backoffDelay } from '../base/backoff.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { composeSnapshot } from '../deployment/compose-snapshot.ts';
@@ -18,23 +17,22 @@ import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import { type OpenHost, openHosts } from './agent-host.ts';
 import { AgentLinks } from './agent-links.ts';
+import { Attendance } from './attendance.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
 import { DeploymentStore } from './deployment-store.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
-import { GroupWatch } from './group-watch.ts';
 import { Hooks } from './hooks/hooks.ts';
+import { knownHosts } from './host-entries.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
 import { RollingChange } from './rolling-change.ts';
 import { secretsToSend } from './secrets-to-send.ts';
-import { PeerWatch } from './stale-peers.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
 const EPHEMERAL_GRACE_MS = 10_000;
-const CHANGE_RETRY = { initialMs: 500, maxMs: 10_000, factor: 2 };
 
 export interface ControllerOptions {
   deployment: string;
@@ -86,8 +84,7 @@ class Controller {
   #rolling!: RollingChange;
   #actions!: ProcessActions;
   /** Only while it attends: a start is all or nothing by other means. */
-  #groups: GroupWatch | undefined;
-  #peers: PeerWatch | undefined;
+  #attendance: Attendance | undefined;
   #epoch = 0;
   #mayBeCommitted = false;
   #stopping: Promise<number[]> | undefined;
@@ -135,10 +132,7 @@ class Controller {
         signal: this.#ended.signal,
         onChange: () => {
           this.#clients.changed();
-          this.#groups?.look();
-          this.#peers?.look();
-          if (this.#groups)
-            this.#hooks.look([...this.#links.statuses().values()].flatMap(({ processes }) => processes));
+          this.#attendance?.look();
         },
         onEvent: (event, elsewhere) => (elsewhere ? elsewhereEvents.take(event) : this.#tell(event)),
         eventsFrom: (host) => elsewhereEvents.newestOf(host),
@@ -146,12 +140,14 @@ class Controller {
       this.#record.load();
       const parts = { record: this.#record, links: this.#links, events: this.#events };
       const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+      const hosts = (request?: StartRequest) => this.#hosts(request);
+      const onUnfinished = () => void this.#attendance?.finish();
       this.#actions = new ProcessActions({ ...parts, signal });
       this.#changes = new Changes({
-        ...{ ...parts, epoch: this.#epoch, signal },
+        ...{ ...parts, epoch: this.#epoch, signal, hosts, onUnfinished },
         discovery: () => this.#store.open(this.#record.current, true),
       });
-      this.#rolling = new RollingChange({ ...parts, changes: this.#changes, signal });
+      this.#rolling = new RollingChange({ ...parts, changes: this.#changes, hosts, onBlocked: onUnfinished, signal });
       const { request } = this.#options;
       const fresh = await isFreshStart({
         ...{ record: this.#record, request, epoch: this.#epoch, events: this.#events },
@@ -189,13 +185,13 @@ class Controller {
     return openHosts(
       { deployment, dir, nodeArchive: request?.nodeArchive, onEvent },
       (host) => this.#hosts().find(({ name }) => name === host),
-      (host) => secretsToSend(this.#record.current.plan, host),
+      (host) => secretsToSend(this.#record.current, host),
     );
   }
 
-  /** Whoever starts it anew may have a better address than it was started with. */
-  #hosts(): HostEntry[] {
-    return [...(this.#options.request?.hosts ?? []), ...(this.#record.known?.hosts ?? [])];
+  /** All that the deployment may use, and those that a new recipe for it names. */
+  #hosts(request?: StartRequest): HostEntry[] {
+    return knownHosts(this.#record.known, request, this.#options.request);
   }
 
   /** Whoever comes to stop something must be able to on a full disk: the epoch then lives in memory, here and in the agents. */
@@ -267,41 +263,15 @@ class Controller {
     this.#attend();
     // Its controller may have died between its commit and its hook.
     if (this.#options.request && phase !== 'stopping') this.#hooks.ready();
-    if (change || rolling) void this.#finishChange();
-  }
-
-  /** An earlier controller died in the middle of a change. Tried until the store and the agents answer. */
-  async #finishChange(): Promise<void> {
-    const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
-    let isFinished = false;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
-      try {
-        if (!isFinished) await this.#changes.finishPending();
-        isFinished = true;
-        await this.#rolling.resume();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#events.write('change', `cannot be finished yet: ${messageOf(error)}`);
-        await pause(backoffDelay(CHANGE_RETRY, attempt, Math.random()), signal);
-      }
-    }
+    if (change || rolling) void this.#attendance?.finish();
   }
 
   #attend(): void {
-    this.#groups = new GroupWatch({
-      plan: () => this.#record.current.plan,
-      links: this.#links,
-      onEvent: (message, process) => this.#events.write('group', message, process),
-    });
-    this.#peers = new PeerWatch({
-      plan: () => this.#record.current.plan,
-      statuses: () => this.#links.statuses(),
-      busy: () => this.#changes.busy !== undefined || this.#record.current.phase !== 'committed',
-      restart: (name) => this.#changes.alone(`restart of ${name}`, () => this.#actions.act('restart', name)),
-      events: this.#events,
-    });
     const signal = AbortSignal.any([this.#stopAsked.signal, this.#ended.signal]);
+    this.#attendance = new Attendance({
+      ...{ record: this.#record, links: this.#links, events: this.#events, hooks: this.#hooks, signal },
+      ...{ changes: this.#changes, rolling: this.#rolling, actions: this.#actions },
+    });
     this.#links.attend(this.#record.current.generation, signal, () => this.#ended.abort());
     if (this.#options.request?.ephemeral && !this.#clients.hasEphemeralClient) void this.#stopUnlessClientReturns();
     this.#clients.changed();

@@ -74,7 +74,7 @@ export async function takeBackEarlierStart(keeper: RecordKeeper, links: AgentLin
   const record = keeper.known;
   if (!record || record.phase === 'stopped' || record.phase === 'failed') return;
   events.write('undo', `generation ${record.generation} was never committed or half stopped: taking it back`);
-  links.make(record.plan.hosts);
+  links.make([...new Set([...record.plan.hosts, ...(record.change?.plan.hosts ?? [])])]);
   const leftPids = await links.stop(true);
   if (leftPids.length > 0) {
     throw new DynamoError(
@@ -103,6 +103,7 @@ export function nextRecord(request: StartRequest, earlier: DeploymentRecord | un
     recipeText: request.recipeText,
     plan: request.plan,
     ...(request.hosts ? { hosts: request.hosts } : {}),
+    ...(request.spareHosts ? { spareHosts: request.spareHosts } : {}),
     ...(request.planInput ? { planInput: request.planInput } : {}),
     planHash: request.planHash,
     generation: (earlier?.generation ?? 0) + 1,

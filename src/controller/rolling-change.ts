@@ -3,6 +3,7 @@ import { DynamoError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import type { PendingChange, RollingRecord } from '../deployment/record.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
+import type { HostEntry } from '../hosts/host-entry.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
@@ -19,6 +20,8 @@ import type { EventLog } from '../supervise/event-log.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
 import type { AgentLinks } from './agent-links.ts';
 import type { Changes } from './changes.ts';
+import { emptiedHosts } from './emptied-hosts.ts';
+import { sortHosts } from './host-entries.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 import { othersReady } from './rolling-restart.ts';
 
@@ -27,12 +30,18 @@ const AGENTS_BACK_MS = 30_000;
 const JOIN_LOOK_MS = 100;
 /** Not the new recipe's fault. */
 const BLOCKED: ReadonlySet<ErrorCode> = new Set(['HOST_UNREACHABLE', 'CONNECT_FAILED', 'DISCOVERY_UNREACHABLE']);
+const GOES_ON =
+  'It goes on by itself once that is mended; the same command waits for it. What is out of service until then: `dynamo status`.';
 
 export interface RollingChangeContext {
   record: RecordKeeper;
   changes: Changes;
   links: AgentLinks;
   events: EventLog;
+  /** How hosts are reached, those that the request names included. */
+  hosts(request: StartRequest): HostEntry[];
+  /** Only the way is blocked: `resume` has to be called again when it is free. */
+  onBlocked(): void;
   signal: AbortSignal;
 }
 
@@ -65,7 +74,7 @@ export class RollingChange {
       const stale = staleProcesses(before, target, plan, earlier?.stale);
       const planInput = onTheWay(before, target, plan);
       if (!replace) {
-        const input = await changes.currentInput(planInput);
+        const input = await changes.currentInput({ spares: true, from: planInput, request });
         refuseLosses(request, previewRolling(input, plan, { target, stale }));
       }
       record.change({ planInput, rolling: { request, replace, stale, out: null, problem: null } });
@@ -75,10 +84,10 @@ export class RollingChange {
 
   /** What an earlier controller began goes on. */
   async resume(): Promise<void> {
-    const { changes, record, links, events, signal } = this.#context;
+    const { changes, record, events } = this.#context;
     const { rolling } = record.current;
     if (!rolling || rolling.problem !== null) return;
-    await until(() => links.all.every((link) => link.status) || undefined, { deadlineMs: AGENTS_BACK_MS, signal });
+    await this.#hostsAnswer();
     events.write('rolling', `going on towards ${rolling.request.recipeFile}`);
     await changes.alone('rolling replacement', () => this.#goOn(true));
   }
@@ -99,12 +108,15 @@ export class RollingChange {
 
   /** `patient`: whoever called tries again when only the way there is blocked. */
   async #goOn(patient: boolean): Promise<string[]> {
-    const { record, events, signal } = this.#context;
+    const { record, events, signal, onBlocked } = this.#context;
     const done: string[] = [];
+    const details = () => (done.length > 0 ? [`done before it: ${done.join('; ')}`] : []);
     try {
+      await this.#hostsAnswer();
       await this.#bringBack();
       for (;;) {
         signal.throwIfAborted();
+        await this.#hostsAnswer();
         const step = await this.#nextStep();
         if (!step) break;
         if (step.loses && !this.#rolling.replace) refuseLosses(this.#rolling.request, [step]);
@@ -114,13 +126,22 @@ export class RollingChange {
       }
     } catch (error) {
       if (signal.aborted) throw error;
-      if (patient && error instanceof DynamoError && BLOCKED.has(error.code)) throw error;
+      if (error instanceof DynamoError && this.#isBlocked(error)) {
+        if (patient) throw error;
+        events.write('rolling', `waits: ${error.message}`);
+        onBlocked();
+        throw new DynamoError(error.code, error.message, {
+          hint: GOES_ON,
+          details: [...error.details, ...details()],
+          cause: error,
+        });
+      }
       record.change({ rolling: { ...this.#rolling, problem: messageOf(error) } });
       events.write('rolling', `stands still: ${messageOf(error)}`);
       if (!(error instanceof DynamoError)) throw error;
       throw new DynamoError(error.code, error.message, {
         hint: `Everything serves as it did before this step. ${error.hint ?? ''}`.trim(),
-        details: [...error.details, ...(done.length > 0 ? [`done before it: ${done.join('; ')}`] : [])],
+        details: [...error.details, ...details()],
         cause: error,
       });
     }
@@ -128,10 +149,32 @@ export class RollingChange {
     return done;
   }
 
+  /** Hosts of what runs; one that has nothing to run any more is not waited for. */
+  #away(): string[] {
+    const { record, links } = this.#context;
+    const emptied = emptiedHosts(record.current);
+    return links.all.filter(({ host, status }) => !status && !emptied.includes(host)).map(({ host }) => host);
+  }
+
+  /** Nothing is replaced while it is unknown what a host runs. Throws `HOST_UNREACHABLE` when one stays away. */
+  async #hostsAnswer(): Promise<void> {
+    const { signal } = this.#context;
+    await until(() => this.#away().length === 0 || undefined, { deadlineMs: AGENTS_BACK_MS, signal });
+    const away = this.#away();
+    if (away.length > 0) throw new DynamoError('HOST_UNREACHABLE', `no agent answers on ${away.join(', ')}`);
+  }
+
+  /** Not the new recipe's fault: a host of what runs, or the store, is away, perhaps with a worker out of service. */
+  #isBlocked({ code }: DynamoError): boolean {
+    const { change } = this.#context.record.current;
+    if (!BLOCKED.has(code)) return false;
+    return code === 'DISCOVERY_UNREACHABLE' || Boolean(change) || this.#rolling.out !== null || this.#away().length > 0;
+  }
+
   async #nextStep(): Promise<RollingStep | undefined> {
     const { request, stale } = this.#rolling;
     const { plan } = this.#context.record.current;
-    const input = await this.#context.changes.currentInput();
+    const input = await this.#context.changes.currentInput({ spares: true, request });
     if (input.facts.length === 0) throw new DynamoError('HOST_UNREACHABLE', 'no host of the deployment answers');
     return nextRollingStep(input, plan, { target: request.planInput!, stale });
   }
@@ -210,10 +253,13 @@ export class RollingChange {
   }): PendingChange {
     const { current } = this.#context.record;
     const fresh = new Set(parts.added.map(({ name }) => name));
+    // A host that has nothing to run any more stays until its agent has been told.
+    const plan = { ...parts.plan, hosts: [...new Set([...current.plan.hosts, ...parts.plan.hosts])] };
     return {
       ...parts,
+      plan,
       revision: (current.revision ?? 0) + 1,
-      planHash: planHash(parts.plan),
+      planHash: planHash(plan),
       scaled: current.scaled ?? null,
       pairs: parts.plan.pairs.filter(({ prefill, decode }) => fresh.has(prefill) || fresh.has(decode)),
     };
@@ -227,12 +273,13 @@ export class RollingChange {
   }
 
   #finish(): void {
-    const { record, events } = this.#context;
+    const { record, events, hosts } = this.#context;
     const { recipeFile, recipeHash, recipeText, plan: wanted, planInput } = this.#rolling.request;
     const { hooks: _, ...plan } = record.current.plan;
     const endpoint = plan.processes.find(({ role }) => role === 'frontend')?.url ?? plan.endpoint;
     record.change({
       ...{ recipeFile, recipeHash, recipeText, scaled: null, rolling: null },
+      ...sortHosts(hosts(this.#rolling.request), plan.hosts),
       planInput: planInput!,
       plan: {
         ...plan,

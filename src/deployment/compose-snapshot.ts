@@ -23,6 +23,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
   const { record } = parts;
   const added =
     record.change?.added.filter(({ name }) => !record.plan.processes.some((spec) => spec.name === name)) ?? [];
+  const hosts = [...new Set([...record.plan.hosts, ...added.map((spec) => spec.host)])];
   const processes = [...record.plan.processes, ...added].map((spec) => {
     const known = parts.agents.get(spec.host)?.processes.find((process) => process.name === spec.name);
     return known ?? unknownProcess(spec, record, parts.agents.has(spec.host));
@@ -43,8 +44,8 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     startedAt: record.startedAt,
     startSteps: record.startSteps ?? [],
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
-    agents: record.plan.hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
-    hosts: record.plan.hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
+    agents: hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
+    hosts: hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
     processes,
     pairs: pairsOf(record, parts.agents),
     suspicions: [...parts.agents.values()].flatMap((status) => status.suspicions ?? []),

@@ -1,7 +1,7 @@
 import { gpuShortage } from './gpu-shortage.ts';
 import { PlacementBoard } from './placement-board.ts';
 import type { PlanHost } from './plan-hosts.ts';
-import type { Unit, WorkerWish } from './worker-wish.ts';
+import type { Resident, Unit, WorkerWish } from './worker-wish.ts';
 
 /** Where a worker runs. */
 export interface WorkerPlace {
@@ -33,12 +33,19 @@ const ATTEMPTS: readonly { order: Order; packed: boolean }[] = [
   { order: PARTICULAR_FIRST, packed: true },
 ];
 
-/** Gives each worker its hosts and GPUs. Pure. Throws `GPU_UNAVAILABLE` with what is wanted, by whom, and what is there. */
-export function placeWorkers(wishes: readonly WorkerWish[], hosts: readonly PlanHost[]): Map<string, WorkerPlace> {
+/**
+ * Gives each worker its hosts and GPUs. `residents`: who runs there already; their GPUs are not among the free ones. Pure. Throws
+ * `GPU_UNAVAILABLE` with what is wanted, by whom, and what is there.
+ */
+export function placeWorkers(
+  wishes: readonly WorkerWish[],
+  hosts: readonly PlanHost[],
+  residents: readonly Resident[] = [],
+): Map<string, WorkerPlace> {
   const units = shareOut(wishes);
   let failed: WorkerWish | undefined;
   for (const { order, packed } of ATTEMPTS) {
-    const board = new PlacementBoard(hosts, packed);
+    const board = new PlacementBoard(hosts, packed, residents);
     const lost = board.placeAll(units.toSorted(order));
     if (lost === undefined) return describePlaces(units, board);
     failed ??= lost;

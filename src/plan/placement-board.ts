@@ -2,7 +2,7 @@ import type { GpuFacts } from '../hosts/host-facts.ts';
 import { chooseGpus, type GpuChoice } from './choose-gpus.ts';
 import { islandsOf } from './gpu-islands.ts';
 import { formatLabels, hasLabels, type PlanHost } from './plan-hosts.ts';
-import type { Unit, WorkerWish } from './worker-wish.ts';
+import type { Resident, Unit, WorkerWish } from './worker-wish.ts';
 
 interface Placed {
   members: { host: PlanHost; choice: GpuChoice | undefined }[];
@@ -15,11 +15,13 @@ export class PlacementBoard {
   readonly places = new Map<Unit, Placed>();
   readonly #hosts: readonly PlanHost[];
   readonly #packed: boolean;
+  readonly #residents: readonly Resident[];
   readonly #left: Map<PlanHost, GpuFacts[]>;
 
-  constructor(hosts: readonly PlanHost[], packed: boolean) {
+  constructor(hosts: readonly PlanHost[], packed: boolean, residents: readonly Resident[] = []) {
     this.#hosts = hosts;
     this.#packed = packed;
+    this.#residents = residents;
     this.#left = new Map(hosts.map((host) => [host, [...host.freeGpus]]));
   }
 
@@ -138,8 +140,8 @@ export class PlacementBoard {
     return this.#countOn(host, ({ external }) => !external);
   }
 
-  #countOn(host: PlanHost, counts: (wish: WorkerWish) => boolean): number {
-    let number = 0;
+  #countOn(host: PlanHost, counts: (worker: Omit<Resident, 'host'>) => boolean): number {
+    let number = this.#residents.filter((resident) => resident.host === host.name && counts(resident)).length;
     for (const [{ guests }, { members }] of this.places)
       if (members.some((member) => member.host === host)) number += guests.filter(counts).length;
     return number;
@@ -160,5 +162,5 @@ export class PlacementBoard {
   }
 }
 
-const isPeer = (a: WorkerWish, b: WorkerWish): boolean =>
+const isPeer = (a: Omit<Resident, 'host'>, b: Omit<Resident, 'host'>): boolean =>
   a.model === b.model && a.role !== b.role && a.role !== 'aggregated' && b.role !== 'aggregated';

@@ -3,7 +3,7 @@ import type { Recipe } from '../recipe/recipe.ts';
 import { choosePairs } from './choose-pairs.ts';
 import type { LaunchPlan, PairSpec, ProcessSpec } from './launch-plan.ts';
 import { type PlanInput, planLaunch } from './plan-launch.ts';
-import { groupWorkers, type WorkerGroup } from './running-groups.ts';
+import { groupWorkers, residentsOf, type WorkerGroup } from './running-groups.ts';
 import { applyTargets, type ScaleStep, type ScaleTarget } from './scale-targets.ts';
 import { isFollower } from './worker-group.ts';
 
@@ -89,6 +89,7 @@ export function planExtra(
     recipe: recipeOfExtra(input.recipe, groups, extra),
     takenPorts: [...(input.takenPorts ?? []), ...running.processes.flatMap((spec) => Object.values(spec.ports))],
     takenGpus: gpusInUse(input, running),
+    residents: residentsOf(input.recipe, groups),
   });
   const rename = nextNames(running, planned);
   const workers = planned.processes.filter(isWorker).map((spec) => renamed(spec, rename));

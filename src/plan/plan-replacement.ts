@@ -4,7 +4,7 @@ import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { gpusInUse, isWorker, planExtra, withReplicas } from './plan-change.ts';
 import { type PlanInput, planLaunch } from './plan-launch.ts';
 import type { RollingStep } from './plan-rolling.ts';
-import type { WorkerGroup } from './running-groups.ts';
+import { residentsOf, type WorkerGroup } from './running-groups.ts';
 
 /** One worker by its successor: beside it when it is the only one of its kind and there is room, else in its place. */
 export function replaceWorker(
@@ -18,14 +18,15 @@ export function replaceWorker(
   const alike = groups.filter((other) => other.model === group.model && other.role === group.role);
   const isAlone = alike.flatMap((other) => other.workers).length === 1;
   const beside = isAlone ? ifItFits(() => planBeside(input, running, groups, group)) : undefined;
-  const { added, stages } = beside ?? planInPlace(input, running, group, worker);
+  const { added, stages } = beside ?? planInPlace(input, running, groups, group, worker);
   const loses = isAlone && !beside;
   const note = loses ? `; it is the only ${group.role} worker: nobody does its work meanwhile` : '';
+  const place = placeOf(added) === placeOf(worker) ? 'in place' : `by one on ${placeOf(added)}`;
   return {
     kind: beside ? 'beside' : 'in-place',
     what: beside
       ? `${name}: replaced by ${added[0]!.name}, which is up before it goes`
-      : `${name}: replaced in place${note}`,
+      : `${name}: replaced ${place}${note}`,
     ...{ loses, added, stages },
     removed: worker.map((spec) => spec.name),
     ...replaced(input.recipe, running, worker, added),
@@ -37,6 +38,9 @@ export function replaceWorker(
         },
   };
 }
+
+const placeOf = (worker: readonly ProcessSpec[]): string =>
+  [...new Set(worker.map((spec) => spec.host))].toSorted().join(', ');
 
 /** The new one takes the place of the old one: a plan keeps the order of the recipe's groups. */
 function replaced(recipe: Recipe, running: LaunchPlan, old: readonly ProcessSpec[], added: readonly ProcessSpec[]) {
@@ -55,11 +59,18 @@ function planBeside(input: PlanInput, running: LaunchPlan, groups: readonly Work
 }
 
 /** Where it is, with the GPUs it has; where that does not do, where there is room. */
-function planInPlace(input: PlanInput, running: LaunchPlan, group: WorkerGroup, worker: readonly ProcessSpec[]) {
+function planInPlace(
+  input: PlanInput,
+  running: LaunchPlan,
+  groups: readonly WorkerGroup[],
+  group: WorkerGroup,
+  worker: readonly ProcessSpec[],
+) {
   const others = { ...running, processes: running.processes.filter((spec) => !worker.includes(spec)) };
   const takenPorts = [...(input.takenPorts ?? []), ...others.processes.flatMap((spec) => Object.values(spec.ports))];
   const index = group.workers.findIndex(([leader]) => leader === worker[0]);
-  const base = { ...input, recipe: recipeOfOne(input.recipe, group, index), takenPorts };
+  const residents = residentsOf(input.recipe, groups, worker);
+  const base = { ...input, recipe: recipeOfOne(input.recipe, group, index), takenPorts, residents };
   const hosts = [...new Set(worker.map((spec) => spec.host))];
   const facts = hosts.flatMap((host) => input.facts.filter(({ name }) => name === host));
   const notItsOwn = Object.fromEntries(
@@ -87,7 +98,7 @@ function recipeOfOne(recipe: Recipe, { modelIndex, groupIndex }: WorkerGroup, in
   return { ...recipe, models: [{ ...model, groups: [group] }] };
 }
 
-/** On its port: clients know it by that. */
+/** On its host and port: clients know it by those. On another host only where the target does not have its own any more. */
 export function replaceFrontend(input: PlanInput, running: LaunchPlan, old: ProcessSpec): RollingStep {
   const all = running.processes.filter(({ role }) => role === 'frontend');
   const index = all.indexOf(old);
@@ -95,7 +106,13 @@ export function replaceFrontend(input: PlanInput, running: LaunchPlan, old: Proc
   const isWritten = typeof frontend.port === 'number';
   const port = typeof frontend.port === 'number' ? frontend.port : old.ports['http']! - index;
   const recipe = { ...input.recipe, frontend: { ...frontend, port }, models: oneOfEach(input.recipe) };
-  const planned = planLaunch({ ...input, recipe, takenGpus: [] }).processes.filter(({ role }) => role === 'frontend');
+  // Without `placement` frontends are on the first host.
+  const facts = frontend.placement
+    ? input.facts
+    : input.facts.toSorted((a, b) => Number(b.name === old.host) - Number(a.name === old.host));
+  const planned = planLaunch({ ...input, facts, recipe, takenGpus: [] }).processes.filter(
+    ({ role }) => role === 'frontend',
+  );
   const spec = { ...planned[index]!, name: old.name };
   const added = [isWritten ? spec : { ...spec, fixedPorts: [] }];
   const isAlone = all.length === 1;

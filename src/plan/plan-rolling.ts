@@ -57,7 +57,7 @@ export function rollingObstacles(running: Recipe, target: Recipe): string[] {
   return lines;
 }
 
-/** Which workers and frontends that run have other settings than the target wants, by the leader's name. */
+/** Which workers and frontends run with other settings than the target wants, or where it has no host, by the leader's name. */
 export function staleProcesses(
   before: PlanInput,
   target: PlanInput,
@@ -70,15 +70,18 @@ export function staleProcesses(
       groupSettings(target.recipe, group.modelIndex, group.groupIndex),
     ]),
   );
+  const isOut = (spec: ProcessSpec) => !target.facts.some(({ name }) => name === spec.host);
   const workers = groupWorkers(before.recipe, running).flatMap((group) => {
     const settings = groupSettings(before.recipe, group.modelIndex, group.groupIndex);
     // One whose group is gone is removed, not replaced.
     const same = !wanted.has(keyOf(group)) || wanted.get(keyOf(group)) === settings;
-    return group.workers.map(([leader]) => leader!.name).filter((name) => !same || known.includes(name));
+    return group.workers
+      .filter((worker) => !same || known.includes(worker[0]!.name) || worker.some(isOut))
+      .map(([leader]) => leader!.name);
   });
   const sameFrontend = frontendSettings(before.recipe) === frontendSettings(target.recipe);
   const frontends = running.processes
-    .filter(({ role, name }) => role === 'frontend' && (!sameFrontend || known.includes(name)))
+    .filter((spec) => spec.role === 'frontend' && (!sameFrontend || known.includes(spec.name) || isOut(spec)))
     .map(({ name }) => name);
   return [...workers, ...frontends];
 }

@@ -8,6 +8,7 @@ import { placeWorkers } from './place-workers.ts';
 import type { PlanHost } from './plan-hosts.ts';
 import { planWorker } from './plan-worker.ts';
 import { isFollower } from './worker-group.ts';
+import type { Resident } from './worker-wish.ts';
 
 export interface PlannedWorkers {
   processes: ProcessSpec[];
@@ -17,10 +18,15 @@ export interface PlannedWorkers {
   stages: string[][];
 }
 
-/** All workers of a recipe: where each runs, and the processes it becomes. */
-export function planWorkers(recipe: Recipe, hosts: readonly PlanHost[], models: KnownModels): PlannedWorkers {
+/** All workers of a recipe: where each runs beside the residents, and the processes it becomes. */
+export function planWorkers(
+  recipe: Recipe,
+  hosts: readonly PlanHost[],
+  models: KnownModels,
+  residents: readonly Resident[] = [],
+): PlannedWorkers {
   const drafts = draftWorkers(recipe, models);
-  const places = placeWorkers(drafts.map(wishOf), hosts);
+  const places = placeWorkers(drafts.map(wishOf), hosts, residents);
   checkHostMemory(drafts, places);
   const workers = drafts.map((draft) => {
     const place = places.get(draft.name)!;

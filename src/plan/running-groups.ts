@@ -1,7 +1,9 @@
 import type { WorkerRole } from '../base/role.ts';
 import type { Recipe } from '../recipe/recipe.ts';
+import { formatPath } from '../yaml/problem.ts';
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { isFollower, membersOf } from './worker-group.ts';
+import type { Resident } from './worker-wish.ts';
 
 /** One group of a recipe, and the workers of a running plan that it became. */
 export interface WorkerGroup {
@@ -42,4 +44,21 @@ export function nameGroup(group: WorkerGroup, groups: readonly WorkerGroup[]): s
   const alike = groups.filter((entry) => entry.model === group.model && entry.role === group.role);
   const role = alike.length > 1 ? `${group.role}[${group.ordinal}]` : group.role;
   return models.size > 1 ? `${group.model}/${role}` : role;
+}
+
+/** The workers of those groups as planning sees who is there already, each on every host it has a part on. `gone`: those that make room. */
+export function residentsOf(
+  recipe: Recipe,
+  groups: readonly WorkerGroup[],
+  gone: readonly ProcessSpec[] = [],
+): Resident[] {
+  return groups.flatMap(({ model, role, modelIndex, groupIndex, workers }) =>
+    workers
+      .flat()
+      .filter((spec) => !gone.includes(spec))
+      .map((spec) => ({
+        ...{ host: spec.host, model, role, external: spec.external ?? false },
+        group: formatPath(recipe.models[modelIndex]!.groups[groupIndex]!.path),
+      })),
+  );
 }

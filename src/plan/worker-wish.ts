@@ -22,6 +22,9 @@ export interface WorkerWish {
   external: boolean;
 }
 
+/** A worker that runs already, on one of its hosts: who comes on top is spread around it. */
+export type Resident = Pick<WorkerWish, 'role' | 'model' | 'group' | 'external'> & { host: string };
+
 /** Workers that share GPUs, as one: `wish` stands for all of `guests`. */
 export interface Unit {
   wish: WorkerWish;

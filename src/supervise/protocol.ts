@@ -207,6 +207,8 @@ export interface StartRequest {
   ephemeral: boolean;
   /** Hosts of the plan that are not this machine, as the hosts file has them. */
   hosts?: HostEntry[];
+  /** The others of the hosts file: they may get workers when more are asked for. */
+  spareHosts?: HostEntry[];
   /** Node for hosts that have none, see `installKit`. */
   nodeArchive?: string;
 }

@@ -25,6 +25,8 @@ export interface FleetOptions {
   host?: TestHostOptions;
   /** More lines of each host's entry in the hosts file. */
   entry?: Record<string, unknown>;
+  /** How many of the hosts are in the hosts file at first. Default: all. */
+  named?: number;
   /** `file`: on the hosts themselves. */
   discovery?: string;
 }
@@ -47,26 +49,38 @@ export class Fleet implements AsyncDisposable {
   readonly box = new Sandbox();
   readonly hostsFile: string;
   readonly recipe: string;
+  readonly #options: FleetOptions;
   readonly #before = new Map<string, string[]>();
 
   private constructor(net: TestHosts, store: EtcdDoor, options: FleetOptions) {
     this.net = net;
     this.store = store;
-    const entries = net.hosts.map((host) => ({ ...net.entry(host), ...options.entry }));
-    this.hostsFile = this.box.file('hosts.yaml', JSON.stringify({ hosts: entries }));
-    const etcd = `{ backend: etcd, endpoints: ['${store.endpoint}'], ttl: 2s }`;
-    this.recipe = this.box.file(
+    this.#options = options;
+    this.hostsFile = this.writeHosts(net.hosts.slice(0, options.named));
+    this.recipe = this.writeRecipe(options.workers);
+    for (const host of net.hosts) this.#before.set(host.name, host.processes());
+  }
+
+  /** The hosts file with those hosts. Returns its path. */
+  writeHosts(hosts: readonly TestHost[]): string {
+    const entries = hosts.map((host) => ({ ...this.net.entry(host), ...this.#options.entry }));
+    return this.box.file('hosts.yaml', JSON.stringify({ hosts: entries }));
+  }
+
+  /** The recipe with those workers. Returns its path. */
+  writeRecipe(workers: string): string {
+    const etcd = `{ backend: etcd, endpoints: ['${this.store.endpoint}'], ttl: 2s }`;
+    return this.box.file(
       'fleet.yaml',
       `name: fleet
 model: mock-model
 engine: mocker
-discovery: ${options.discovery ?? etcd}
+discovery: ${this.#options.discovery ?? etcd}
 startLease: 20s
 frontend: { port: auto, startTimeout: 3m, restart: ${RESTART} }
-workers: ${options.workers}
+workers: ${workers}
 `,
     );
-    for (const host of net.hosts) this.#before.set(host.name, host.processes());
   }
 
   static async start(options: FleetOptions): Promise<Fleet> {
