@@ -1,5 +1,6 @@
 import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as timer } from 'node:timers/promises';
 import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
 import { portHolder } from '../hosts/port-holder.ts';
@@ -8,6 +9,9 @@ import { gpuLockFolder } from '../supervise/lock-folder.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
 import { sentSecret } from './sent-secrets.ts';
 import { tryBind } from './try-bind.ts';
+
+const LOCK_TRIES = 4;
+const LOCK_PAUSE_MS = 50;
 
 /**
  * What a start takes hold of before anything is spawned. GPUs are host-wide kernel locks that the shims inherit;
@@ -30,7 +34,20 @@ export class Reservations {
     this.#checkCommands(fresh);
     this.#checkSecrets(fresh);
     await checkPorts(fresh);
-    this.#lockGpus(fresh);
+    await this.#lockGpusSoon(fresh);
+  }
+
+  /** Whoever looks which GPUs are free holds their locks for a moment. */
+  async #lockGpusSoon(specs: readonly ProcessSpec[]): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        this.#lockGpus(specs);
+        return;
+      } catch (error) {
+        if (tries === LOCK_TRIES || !(error instanceof DynamoError) || error.code !== 'GPU_UNAVAILABLE') throw error;
+      }
+      await timer(LOCK_PAUSE_MS);
+    }
   }
 
   /** Descriptors for the shim of a process, so that its GPUs stay taken exactly as long as it lives. */
@@ -96,7 +113,7 @@ export class Reservations {
         if (this.#tryGpu(gpu, spec) || this.#ownsGpu(gpu)) continue;
         throw new DynamoError(
           'GPU_UNAVAILABLE',
-          `GPU ${gpu} is reserved by ${lockHolder(gpuFile(gpu)) ?? 'another deployment'}`,
+          `GPU ${gpu}${spec.host === 'local' ? '' : ` of ${spec.host}`} is reserved by ${lockHolder(gpuFile(gpu)) ?? 'another deployment'}`,
           {
             hint: 'Stop the other deployment, or choose other GPUs.',
             details: [`${spec.name} wants GPU ${gpu}`],

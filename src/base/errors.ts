@@ -42,6 +42,7 @@ export const ERRORS = {
     hint: 'Lower `gpus` or `replicas`, or name the machines that have them (--hosts hosts.yaml; --facts file.json to plan only).',
   },
   HOST_UNREACHABLE: { exit: 4, hint: 'Check the name and the network, then try again.' },
+  NOT_FREE: { exit: 4, hint: 'Wait longer, or plan for other hosts. Nothing was reserved and nothing runs.' },
   PORT_IN_USE: { exit: 4, hint: 'Stop the holder, choose another port, or set it to `auto`.' },
   SECRET_MISSING: { exit: 4, hint: 'Set the variable the recipe names before starting.' },
   STATE_UNREADABLE: { exit: 4, hint: 'Check the permissions of the state folder (DYNAMO_HOME).' },

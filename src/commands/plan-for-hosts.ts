@@ -9,7 +9,7 @@ import type { HostFacts } from '../hosts/host-facts.ts';
 import { hostPlaces } from '../hosts/host-places.ts';
 import { hostProblems } from '../hosts/host-problems.ts';
 import { loadHosts } from '../hosts/hosts-file.ts';
-import { factsOfAll, inspectHosts } from '../hosts/inspect-hosts.ts';
+import { factsOfAll, type HostReport, inspectHosts } from '../hosts/inspect-hosts.ts';
 import { findKit } from '../hosts/kit/find-kit.ts';
 import { openTransport } from '../hosts/open-transport.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
@@ -28,14 +28,18 @@ export function hostsOfRecipe(recipe: Recipe, { hosts, env, cwd }: HostsArgs): H
   return typeof named === 'string' ? loadHosts(named, { env, cwd }) : named;
 }
 
-/** Facts of every host, asked at once. Throws `HOST_UNREACHABLE` unless all can be used. */
+/** What became of asking every host, all at once. */
 export async function askHostsToPlan(
   entries: readonly HostEntry[],
-  commands: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<HostFacts[]> {
+  options: { commands: readonly string[]; env: NodeJS.ProcessEnv; signal?: AbortSignal | undefined },
+): Promise<HostReport[]> {
+  const { commands, env, signal } = options;
   const cache = new FactsCache(path.join(stateHome(env), 'hosts'));
-  const reports = await inspectHosts(entries, { open: openTransport, cache, commands });
+  return inspectHosts(entries, { open: openTransport, cache, commands, ...(signal && { signal }) });
+}
+
+/** Facts of hosts that have all answered. Throws `HOST_UNREACHABLE` for those that cannot be used all the same. */
+export function usableFacts(entries: readonly HostEntry[], reports: readonly HostReport[]): HostFacts[] {
   const facts = factsOfAll(reports);
   refuseUnusable(entries, facts);
   return facts;

@@ -1,5 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
 import { selfCommand } from '../base/package-root.ts';
+import { readRecord } from '../deployment/record.ts';
 import { deploymentDir, deploymentPaths } from '../deployment/state-dir.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
 import { readFactsFile } from '../hosts/facts-file.ts';
@@ -7,17 +8,19 @@ import type { HostEntry } from '../hosts/host-entry.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import { collectLocalFacts } from '../hosts/local-facts.ts';
 import { checkEngines } from '../plan/check-engines.ts';
+import { type HeldGpus, heldGpus } from '../plan/held-gpus.ts';
 import { knowModels } from '../plan/know-models.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { planHash, recipeHash } from '../plan/plan-hash.ts';
-import { type PlanInput, planLaunch } from '../plan/plan-launch.ts';
+import type { PlanInput } from '../plan/plan-launch.ts';
 import { maskPlan, renderPlan } from '../plan/render-plan.ts';
 import { formatRecipe } from '../recipe/format-recipe.ts';
 import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { engineCommands } from './engine-commands.ts';
-import { askHostsToPlan, hostsOfRecipe, setupsOf } from './plan-for-hosts.ts';
+import { allowsStrangers, type Blocked, hostsAway, planAround } from './plan-around.ts';
+import { askHostsToPlan, hostsOfRecipe, setupsOf, usableFacts } from './plan-for-hosts.ts';
 
 export interface PrepareArgs {
   /** Path or name of a recipe. */
@@ -34,6 +37,8 @@ export interface PrepareArgs {
   cwd: string;
   takenPorts?: readonly number[];
   takenGpus?: readonly number[];
+  /** Ends the asking of hosts. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface PreparedLaunch {
@@ -53,8 +58,25 @@ export interface PreparedLaunch {
   recipeText: string;
 }
 
-/** Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. */
+/** A plan, or what is in its way for the moment. */
+export type LaunchLook = { prepared: PreparedLaunch } | { blocked: Blocked };
+
+/**
+ * Recipe → plan for this machine or a described one: what `plan` and `serve --dry-run` print and `serve` starts. Goes around GPUs that
+ * others have at this moment.
+ */
 export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> {
+  return preparedOf(await lookToLaunch(args));
+}
+
+/** For whoever does not wait. Throws what is in the way. */
+export function preparedOf(look: LaunchLook): PreparedLaunch {
+  if ('blocked' in look) throw look.blocked.error;
+  return look.prepared;
+}
+
+/** The same, for whoever can wait. Throws what waiting does not mend. */
+export async function lookToLaunch(args: PrepareArgs): Promise<LaunchLook> {
   // Models of a described machine may lie there and not here.
   const { loaded, models } = await loadCheckedRecipe(args.recipe, {
     ...args,
@@ -62,7 +84,9 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
   });
   const deployment = args.name ?? loaded.recipe.name;
   const dir = deploymentDir(deployment, args.env);
-  const { facts, hosts, setups } = await factsToPlan(loaded.recipe, deployment, args);
+  const asked = await factsToPlan(loaded.recipe, deployment, args);
+  if ('blocked' in asked) return asked;
+  const { facts, hosts, setups } = asked;
   const planInput: PlanInput = {
     recipe: loaded.recipe,
     models,
@@ -74,17 +98,21 @@ export async function prepareLaunch(args: PrepareArgs): Promise<PreparedLaunch> 
     takenPorts: args.takenPorts ?? [],
     takenGpus: args.takenGpus ?? [],
   };
-  const plan = planLaunch(planInput);
-  return {
-    loaded,
-    plan,
-    planInput,
-    facts,
-    hosts,
-    dir,
-    recipeHash: recipeHash(loaded.recipe),
-    recipeText: formatRecipe(loaded.resolved),
-  };
+  const found = planAround(planInput, heldBy({ facts, hosts, recipe: loaded.recipe, deployment, dir }, args));
+  if ('blocked' in found) return found;
+  const own = { recipeHash: recipeHash(loaded.recipe), recipeText: formatRecipe(loaded.resolved) };
+  return { prepared: { loaded, plan: found.plan, planInput, facts, hosts, dir, ...own } };
+}
+
+/** Recorded facts tell of another moment, and what runs with this recipe has its GPUs. */
+function heldBy(
+  { facts, hosts, recipe, deployment, dir }: AskedFacts & { recipe: Recipe; deployment: string; dir: string },
+  args: PrepareArgs,
+): HeldGpus {
+  if (args.facts) return {};
+  const record = readRecord(deploymentPaths(dir).record);
+  if (record?.phase === 'committed' && record.recipeHash === recipeHash(recipe)) return {};
+  return heldGpus(facts, deployment, (host) => allowsStrangers(host, hosts, args.env));
 }
 
 /**
@@ -122,14 +150,23 @@ async function factsToPlan(
   recipe: Recipe,
   deployment: string,
   args: PrepareArgs,
-): Promise<{ facts: HostFacts[]; hosts?: HostEntry[]; setups?: PlanInput['hosts'] }> {
+): Promise<AskedFacts | { blocked: Blocked }> {
   const recorded = args.facts && readFacts(args.facts);
   // A recipe that is planned for described machines need not be for those it names.
   const hosts = recorded && args.hosts === undefined ? undefined : hostsOfRecipe(recipe, args);
   if (!hosts) return { facts: recorded ?? [await localFacts()] };
   if (recorded) return { facts: recorded, hosts, setups: await setupsOf(hosts, recorded, deployment, args.env) };
-  const facts = await askHostsToPlan(hosts, programs(), args.env);
+  const reports = await askHostsToPlan(hosts, { commands: programs(), env: args.env, signal: args.signal });
+  const away = hostsAway(reports);
+  if (away) return { blocked: away };
+  const facts = usableFacts(hosts, reports);
   return { facts, hosts, setups: await setupsOf(hosts, facts, deployment, args.env) };
+}
+
+interface AskedFacts {
+  facts: HostFacts[];
+  hosts?: HostEntry[] | undefined;
+  setups?: PlanInput['hosts'];
 }
 
 /** One file a host. Throws `USAGE` when two have the same name. */

@@ -1,11 +1,14 @@
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import type { EventRecord } from '../supervise/protocol.ts';
+import { describeObstacles, type Obstacle } from './obstacles.ts';
 import { readyLines, SnapshotLines } from './start-lines.ts';
 
 /** What `serve` prints. Without a screen this is everything a user sees. */
 export interface ServeOutput {
   /** A line for people. */
   say(text: string): void;
+  /** It waits for what others have. */
+  waiting(obstacles: readonly Obstacle[], waitedMs: number): void;
   snapshot(snapshot: DeploymentSnapshot, sinceMs: number): void;
   /** `announced`: it was ready before this. */
   event(event: EventRecord, announced: boolean): void;
@@ -24,6 +27,10 @@ export class LineOutput implements ServeOutput {
 
   say(text: string): void {
     process.stdout.write(`${text}\n`);
+  }
+
+  waiting(obstacles: readonly Obstacle[]): void {
+    this.say(`waiting: ${describeObstacles(obstacles)}`);
   }
 
   snapshot(snapshot: DeploymentSnapshot, sinceMs: number): void {
@@ -50,6 +57,10 @@ export const goesOn = (name: string): string =>
 export class JsonOutput implements ServeOutput {
   say(text: string): void {
     process.stderr.write(`${text}\n`);
+  }
+
+  waiting(obstacles: readonly Obstacle[], waitedMs: number): void {
+    this.#print({ type: 'waiting', obstacles, waitedMs });
   }
 
   snapshot(snapshot: DeploymentSnapshot): void {

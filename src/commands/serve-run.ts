@@ -1,4 +1,5 @@
 import { pause } from '../base/abort.ts';
+import { formatDuration, parseDuration } from '../base/duration.ts';
 import { DynamoError, EXIT_FORCED, messageOf, type SerializedError } from '../base/errors.ts';
 import { type ControllerPeer, connectController } from '../deployment/controller-client.ts';
 import { readRecord } from '../deployment/record.ts';
@@ -11,12 +12,13 @@ import { isLostPort } from '../plan/lost-port.ts';
 import type { OpenScreen } from '../tui/open-screen.tsx';
 import { loadScreen } from './load-screen.ts';
 import { PORT_RETRIES, portsOf } from './lost-port.ts';
-import { formatPlan, type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
+import { formatPlan, lookToLaunch, type PreparedLaunch, preparedOf } from './plan-recipe.ts';
 import { previewRolling, rollRunning } from './roll-run.ts';
 import type { ServeFlags } from './serve.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
 import { SignalCount } from './serve-signals.ts';
 import { startRequest } from './start-request.ts';
+import { FreeWait } from './wait-for-free.ts';
 import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
 /** Between looks for a controller, while none runs. */
@@ -31,25 +33,52 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
       hint: 'Add --dry-run, or use dynamo plan.',
     });
   }
-  for (let tries = 1; ; tries += 1) {
-    const prepared = await prepareLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd() });
+  const wait = flags.dryRun ? undefined : freeWait(flags);
+  const look = (signal?: AbortSignal) =>
+    lookToLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd(), signal });
+  for (let tries = 1, portsLost = 0; ; tries += 1) {
+    const prepared = wait ? await wait.next(look) : preparedOf(await look());
     if (flags.rolling && (await previewRolling(prepared, flags))) return;
     if (flags.dryRun) {
       process.stdout.write(formatPlan(prepared, flags.json === true, process.stdout));
       return;
     }
     if (flags.rolling && tries === 1) await rollRunning(prepared, flags);
-    const session = new ServeSession(prepared, flags, began);
+    const session = new ServeSession(prepared, flags, wait ? performance.now() : began);
     try {
       await session.run();
       return;
     } catch (error) {
-      if (!isLostPort(error, prepared.plan.processes) || tries > PORT_RETRIES) throw error;
-      session.say('a port was taken between plan and start; planning with others');
-      takenPorts.push(...portsOf(prepared.plan));
+      if (isLostPort(error, prepared.plan.processes) && portsLost < PORT_RETRIES) {
+        portsLost += 1;
+        session.say('a port was taken between plan and start; planning with others');
+        takenPorts.push(...portsOf(prepared.plan));
+      } else if (wait) await wait.lost(error);
+      else throw error;
     }
   }
 }
+
+/** `--wait`, with what it tells. Throws `USAGE`. */
+function freeWait(flags: ServeFlags): FreeWait | undefined {
+  const { wait } = flags;
+  if (wait === undefined) return undefined;
+  const durationMs = wait === true ? null : parseDuration(wait);
+  if (durationMs === undefined)
+    throw new DynamoError('USAGE', `--wait wants a duration, not ${wait}`, {
+      hint: 'Such as `--wait=30m`; without one, `--wait` goes after the recipe.',
+    });
+  const output = outputOf(flags);
+  return new FreeWait({
+    durationMs,
+    onWaiting: (obstacles, waitedMs) => output.waiting(obstacles, waitedMs),
+    onFree: (waitedMs) => output.say(`all is free after ${formatDuration(waitedMs)}: starting`),
+    random: Math.random,
+  });
+}
+
+const outputOf = ({ json, detach }: ServeFlags): ServeOutput =>
+  json ? new JsonOutput() : new LineOutput({ detaches: detach ?? false });
 
 class ServeSession {
   readonly #prepared: PreparedLaunch;
@@ -65,7 +94,7 @@ class ServeSession {
     this.#prepared = prepared;
     this.#flags = flags;
     this.#began = began;
-    this.#output = flags.json ? new JsonOutput() : new LineOutput({ detaches: flags.detach ?? false });
+    this.#output = outputOf(flags);
   }
 
   async run(): Promise<void> {

@@ -7,6 +7,8 @@ export interface ServeFlags extends RecipeFlags {
   replace?: boolean;
   rolling?: boolean;
   ephemeral?: boolean;
+  /** How long to wait; true: without end. */
+  wait?: string | true;
   dryRun?: boolean;
   json?: boolean;
   /** False: `--no-tui`. */
@@ -20,6 +22,7 @@ export const serveCommand: CommandEntry = {
     'dynamo serve recipes/quickstart.yaml',
     'dynamo serve my-recipe.yaml --detach --set workers.decode.replicas=4',
     'dynamo serve my-recipe.yaml --rolling --dry-run',
+    'dynamo serve my-recipe.yaml --hosts hosts.yaml --wait 2h',
   ],
   define(command: Command) {
     addRecipeOptions(command)
@@ -30,6 +33,10 @@ export const serveCommand: CommandEntry = {
         'when another recipe runs under this name, replace what changed one process at a time, without a gap (with --replace: also where there must be one)',
       )
       .option('--ephemeral', 'stop everything when this command goes away, however it ends')
+      .option(
+        '--wait [duration]',
+        'when GPUs are taken or hosts are away, wait until all is free, holding nothing (`--wait=30m`, or after the recipe)',
+      )
       .option(...NODE_ARCHIVE_OPTION)
       .option('--dry-run', 'print the plan and start nothing, like `dynamo plan`')
       .option('--no-tui', 'print lines, also on a terminal')

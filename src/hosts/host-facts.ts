@@ -68,6 +68,13 @@ const gpuUserSchema = z.strictObject({
   ours: z.boolean(),
 });
 
+/** A GPU that a deployment holds. */
+const gpuLockSchema = z.strictObject({
+  gpu: z.int().min(0),
+  /** `DEPLOYMENT (PROCESS)`. */
+  holder: z.string(),
+});
+
 /**
  * What planning needs to know of a host: collected on the spot, or written down to plan for a machine that is elsewhere
  * (`dynamo plan --facts file.json`).
@@ -126,6 +133,8 @@ export const hostFactsSchema = z.strictObject({
   /** Why GPUs are not listed though there is an `nvidia-smi`. */
   gpuProblem: z.string().nullable().optional(),
   gpuUsers: z.array(gpuUserSchema).optional(),
+  /** Of any user of the host. */
+  gpuLocks: z.array(gpuLockSchema).optional(),
   /** By program: `vllm`, `sglang`, `trtllm-serve`, `llama-server`. */
   engines: z.record(z.string(), engineFactsSchema).optional(),
   /** Bytes by folder: the home folder, `/tmp`, `/dev/shm`. */
@@ -149,3 +158,4 @@ export type NicFacts = z.output<typeof nicFactsSchema>;
 export type RdmaFacts = z.output<typeof rdmaFactsSchema>;
 export type EngineFacts = z.output<typeof engineFactsSchema>;
 export type GpuUser = z.output<typeof gpuUserSchema>;
+export type GpuLock = z.output<typeof gpuLockSchema>;

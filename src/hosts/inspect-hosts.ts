@@ -74,12 +74,17 @@ async function inspect(entry: HostEntry, options: InspectOptions): Promise<HostR
 
 /** Facts of hosts that must all answer. Throws `HOST_UNREACHABLE` with every host that does not. */
 export function factsOfAll(reports: readonly HostReport[]): HostFacts[] {
-  const failed = reports.flatMap(({ error }) => error ?? []);
-  if (failed.length === 1) throw failed[0];
-  if (failed.length > 1)
-    throw new DynamoError('HOST_UNREACHABLE', `${failed.length} of ${reports.length} hosts cannot be used`, {
-      details: failed.flatMap((error) => [error.message, `  ${error.hint}`]),
-      hint: '`dynamo hosts check` shows all of them.',
-    });
+  const error = unreachable(reports);
+  if (error) throw error;
   return reports.flatMap(({ facts }) => facts ?? []);
+}
+
+/** `HOST_UNREACHABLE` with every host that has not answered; undefined when all have. */
+export function unreachable(reports: readonly HostReport[]): DynamoError | undefined {
+  const failed = reports.flatMap(({ error }) => error ?? []);
+  if (failed.length <= 1) return failed[0];
+  return new DynamoError('HOST_UNREACHABLE', `${failed.length} of ${reports.length} hosts cannot be used`, {
+    details: failed.flatMap((error) => [error.message, `  ${error.hint}`]),
+    hint: '`dynamo hosts check` shows all of them.',
+  });
 }

@@ -1,5 +1,6 @@
 import type { GpuFacts, HostFacts } from '../hosts/host-facts.ts';
 import { openPortBook, type PortBook } from './assign-ports.ts';
+import type { HeldGpus } from './held-gpus.ts';
 import type { EnvValue } from './launch-plan.ts';
 
 /** What is particular to one host of a plan and not to be seen in its facts. */
@@ -38,6 +39,7 @@ export interface HostsInput {
   discoveryRoot: string;
   takenPorts?: readonly number[];
   takenGpus?: readonly number[] | Readonly<Record<string, readonly number[]>>;
+  heldGpus?: HeldGpus;
 }
 
 /** Facts, site settings and what is taken already, together for each host, in the order given. */
@@ -48,7 +50,9 @@ export function preparePlanHosts(input: HostsInput): PlanHost[] {
     const taken = isList(takenGpus) ? takenGpus : (takenGpus[host.name] ?? []);
     const held = new Map<number, string>();
     for (const { index } of host.gpus) {
+      const why = input.heldGpus?.[host.name]?.[index];
       if (setup.gpus && !setup.gpus.includes(index)) held.set(index, 'not to be used, says the hosts file');
+      else if (why !== undefined) held.set(index, why);
       else if (taken.includes(index)) held.set(index, 'held by another deployment');
     }
     return {

@@ -7,6 +7,7 @@ import { formatPath } from '../yaml/problem.ts';
 import type { PortBook } from './assign-ports.ts';
 import { checkEngines } from './check-engines.ts';
 import { choosePairs } from './choose-pairs.ts';
+import type { HeldGpus } from './held-gpus.ts';
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { planDiscovery } from './plan-discovery.ts';
 import { planFrontends } from './plan-frontends.ts';
@@ -15,7 +16,6 @@ import { type HostSetup, type PlanHost, preparePlanHosts } from './plan-hosts.ts
 import { type PlannedStore, planStore, type StoreHost } from './plan-store.ts';
 import { planWarnings } from './plan-warnings.ts';
 import { planWorkers } from './plan-workers.ts';
-import type { Resident } from './worker-wish.ts';
 
 export interface PlanInput {
   recipe: Recipe;
@@ -35,8 +35,8 @@ export interface PlanInput {
   takenPorts?: readonly number[];
   /** Indices of GPUs that other deployments hold: on every host, or by the host's name. */
   takenGpus?: readonly number[] | Readonly<Record<string, readonly number[]>>;
-  /** Workers of the deployment that run already, and go on beside what is planned. */
-  residents?: readonly Resident[];
+  /** GPUs that others have at this moment, with the reason. */
+  heldGpus?: HeldGpus;
 }
 
 /**
@@ -55,7 +55,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   const hosts = preparePlanHosts(input);
   if (hosts.length === 0) throw new Error('a plan needs a host');
   for (const host of hosts) reserveWrittenPorts(recipe, host.ports);
-  const workers = planWorkers(recipe, hosts, input.models ?? {}, input.residents);
+  const workers = planWorkers(recipe, hosts, input.models ?? {});
   const store = planOwnStore(recipe, deployment, hosts);
   const discovery = planDiscovery(recipe.discovery, store.processes);
   const used = (specs: readonly ProcessSpec[]): PlanHost[] =>

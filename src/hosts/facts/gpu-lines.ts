@@ -1,4 +1,4 @@
-import type { GpuFacts, GpuUser } from '../host-facts.ts';
+import type { GpuFacts, GpuLock, GpuUser } from '../host-facts.ts';
 
 const MIB = 1024 ** 2;
 
@@ -49,6 +49,14 @@ export function parseGpuUsers(lines: readonly string[], gpus: readonly GpuFacts[
         ours: Number(ours) > 0,
       },
     ];
+  });
+}
+
+/** GPUs that deployments hold, from the probe's `index|holder`. */
+export function parseGpuLocks(lines: readonly string[]): GpuLock[] {
+  return lines.flatMap((line) => {
+    const [index = '', ...holder] = line.split('|');
+    return /^\d+$/.test(index) ? [{ gpu: Number(index), holder: holder.join('|').trim() || 'another deployment' }] : [];
   });
 }
 

@@ -4,7 +4,7 @@ import { ephemeralRange } from '../local-facts.ts';
 import { parseSocketTable } from '../tcp-sockets.ts';
 import { clockSkew, parseDate } from './clock.ts';
 import { parseEngines } from './engine-lines.ts';
-import { parseGpus, parseGpuUsers } from './gpu-lines.ts';
+import { parseGpuLocks, parseGpus, parseGpuUsers } from './gpu-lines.ts';
 import { parseDefaultNic, parseNics, parseRdma } from './network-lines.ts';
 import type { ProbeOutput } from './sections.ts';
 import { nvlinksOf, parseTopology } from './topology.ts';
@@ -60,6 +60,7 @@ export function parseFacts(output: ProbeOutput, entry: HostEntry, asked: AskedAt
     driver,
     gpuProblem: gpuProblem(output),
     gpuUsers: parseGpuUsers(output.lines('gpu-apps'), gpus),
+    gpuLocks: parseGpuLocks(output.lines('gpu-locks')),
     engines: parseEngines(output.lines('engines')),
     freeDisk: parseDisks(output.lines('disks')),
     ...clockOf(output, asked),

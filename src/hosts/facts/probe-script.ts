@@ -1,3 +1,5 @@
+import { GPU_HOLDERS, SHELL_HELPERS } from './gpu-holders-script.ts';
+
 /** Engines the probe looks for: program, and the Python package whose version is the engine's (null: the program is asked). */
 export const PROBED_ENGINES = [
   { program: 'vllm', distribution: 'vllm' },
@@ -17,9 +19,7 @@ const COMPANIONS = ['nixl', 'nixl_cu12', 'nixl_cu13', 'torch', 'lmcache', 'moonc
  */
 export const PROBE_SCRIPT = `
 LC_ALL=C; export LC_ALL
-section() { printf '@@%s\\n' "$1"; }
-have() { command -v "$1" >/dev/null 2>&1; }
-limited() { if have timeout; then timeout "$@"; else shift; "$@"; fi; }
+${SHELL_HELPERS}${GPU_HOLDERS}
 line() { REPLY=; [ -r "$1" ] && read -r REPLY <"$1" 2>/dev/null; printf '%s' "$REPLY"; }
 
 basics() {
@@ -89,15 +89,8 @@ gpus() {
   for device in /sys/bus/pci/devices/*; do
     [ "$(line "$device/vendor")" = 0x10de ] && printf '%s|%s\\n' "\${device##*/}" "$(line "$device/numa_node")"
   done
-  section gpu-apps
-  limited 20 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits 2>/dev/null |
-    while IFS=, read -r uuid pid memory name; do
-      pid=$(printf '%s' "$pid" | tr -cd 0-9)
-      [ -n "$pid" ] || continue
-      owner=$(stat -c %U "/proc/$pid" 2>/dev/null || ps -o user= -p "$pid" 2>/dev/null)
-      ours=$(tr '\\000' '\\n' <"/proc/$pid/environ" 2>/dev/null | grep -c '^DYNAMO_RUN_ID=')
-      printf '%s|%s|%s|%s|%s|%s\\n' "$uuid" "$pid" "$memory" "$owner" "$ours" "$name"
-    done
+  gpu_apps
+  gpu_locks
   [ "$1" = "$2" ] && return
   section topology
   limited 60 nvidia-smi topo -m 2>/dev/null

@@ -28,7 +28,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a GPU that another deployment reserv
     await waitFor('the lock to be held', () => two.run(`flock -n ${file} true || echo held`).trim() === 'held');
     await deployment.startOn(deployment.plan(processes), entries);
     const { error } = await deployment.failed();
-    expect(error).toMatchObject({ code: 'GPU_UNAVAILABLE', message: 'GPU 1 is reserved by ada (prefill-0)' });
+    expect(error).toMatchObject({ code: 'GPU_UNAVAILABLE', message: 'GPU 1 of host-2 is reserved by ada (prefill-0)' });
     two.run(`kill -KILL $(cat /proc/${holder}/task/${holder}/children) ${holder}`);
     for (const host of net.hosts)
       await waitFor(`nothing to run on ${host.name}`, () => host.processes().length === 0, 30_000);

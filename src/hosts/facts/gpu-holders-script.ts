@@ -1,0 +1,41 @@
+/** What the shell functions below and the probe are made of. */
+export const SHELL_HELPERS = `
+section() { printf '@@%s\\n' "$1"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+limited() { if have timeout; then timeout "$@"; else shift; "$@"; fi; }
+`;
+
+/**
+ * Who has GPUs, as two sections. \`gpu-apps\`, \`uuid|pid|MiB|owner|ours|name\`: processes that compute; ours when they, or the leader of
+ * their session, carry a run id (vLLM writes titles over its environment). \`gpu-locks\`, \`index|holder\`: locks of deployments, tried
+ * for a moment in shared mode, which keeps nobody else who only looks from seeing the same.
+ */
+export const GPU_HOLDERS = `
+has_run() { tr '\\000' '\\n' <"/proc/$1/environ" 2>/dev/null | grep -q '^DYNAMO_RUN_ID='; }
+session_of() { stat=$(cat "/proc/$1/stat" 2>/dev/null); set -- \${stat##*) }; printf '%s' "\${4:-}"; }
+gpu_apps() {
+  section gpu-apps
+  limited 20 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits 2>/dev/null |
+    while IFS=, read -r uuid pid memory name; do
+      pid=$(printf '%s' "$pid" | tr -cd 0-9)
+      [ -n "$pid" ] || continue
+      owner=$(stat -c %U "/proc/$pid" 2>/dev/null || ps -o user= -p "$pid" 2>/dev/null)
+      ours=0
+      if has_run "$pid" || has_run "$(session_of "$pid")"; then ours=1; fi
+      printf '%s|%s|%s|%s|%s|%s\\n' "$uuid" "$pid" "$memory" "$owner" "$ours" "$name"
+    done
+}
+gpu_locks() {
+  have flock || return 0
+  section gpu-locks
+  locks=\${DYNAMO_LOCK_DIR:-/run/lock}
+  [ -n "\${DYNAMO_LOCK_DIR:-}" ] || [ -d /run/lock ] || locks=/tmp
+  for file in "$locks"/dynamo/gpu-*.lock; do
+    [ -f "$file" ] && [ ! -L "$file" ] && [ -r "$file" ] || continue
+    flock --nonblock --shared 9 9<"$file"
+    [ "$?" -eq 1 ] || continue
+    index=\${file##*/gpu-}
+    printf '%s|%s\\n' "\${index%.lock}" "$(head -c 200 "$file" 2>/dev/null | head -n 1)"
+  done
+}
+`;
