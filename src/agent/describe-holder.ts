@@ -1,4 +1,5 @@
-import { holderOf, userName } from '../hosts/port-holder.ts';
+import { holderOf } from '../hosts/port-holder.ts';
+import { userName } from '../hosts/process-facts.ts';
 import { listeningSockets } from '../hosts/tcp-sockets.ts';
 import { describeStranger } from '../supervise/port-strangers.ts';
 

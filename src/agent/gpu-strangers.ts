@@ -1,9 +1,8 @@
-import { statSync } from 'node:fs';
 import { sleep } from '../base/abort.ts';
 import { formatBytes } from '../base/bytes.ts';
 import { DynamoError } from '../base/errors.ts';
 import type { GpuProcess } from '../hosts/gpu-processes.ts';
-import { commandOf } from '../hosts/process-command.ts';
+import { commandOf, userOf } from '../hosts/process-facts.ts';
 import { readStat, runIdOf } from '../supervise/identity.ts';
 
 /**
@@ -46,7 +45,7 @@ export async function refuseGpuStrangers(options: GpuStrangersOptions): Promise<
     const at = now();
     for (const { pid } of found) if (!firstSeen.has(pid)) firstSeen.set(pid, at);
     const staying = found.filter(({ pid, standing }) => at - firstSeen.get(pid)! >= PATIENCE_MS[standing]);
-    if (staying.length > 0) throw await gpuTaken(options.host, staying);
+    if (staying.length > 0) throw gpuTaken(options.host, staying);
     const ending = found.find(({ standing }) => standing === 'ending');
     if (ending && !noted) {
       noted = true;
@@ -74,8 +73,8 @@ export function standingOf({ gpu, pid }: Pick<GpuProcess, 'gpu' | 'pid'>, own: O
   return isEnding || runId !== undefined ? 'ending' : 'stranger';
 }
 
-async function gpuTaken(host: string, who: readonly (GpuProcess & { standing: Standing })[]): Promise<DynamoError> {
-  const described = await Promise.all(who.map(async (process) => ({ ...process, text: await describe(process) })));
+function gpuTaken(host: string, who: readonly (GpuProcess & { standing: Standing })[]): DynamoError {
+  const described = who.map((process) => ({ ...process, text: describe(process) }));
   const [first] = described;
   const where = host === 'local' ? '' : ` of ${host}`;
   return new DynamoError('GPU_UNAVAILABLE', `GPU ${first!.gpu}${where} is used by ${first!.text}`, {
@@ -87,22 +86,9 @@ async function gpuTaken(host: string, who: readonly (GpuProcess & { standing: St
   });
 }
 
-async function describe({ pid, command, standing }: GpuProcess & { standing: Standing }): Promise<string> {
+function describe({ pid, command, standing }: GpuProcess & { standing: Standing }): string {
   if (standing === 'unseen') return `pid ${pid}, which cannot be seen from here (another container?): ${command}`;
   const ended = standing === 'ending' ? ', which is ending but does not let go' : '';
-  const user = await userOf(pid);
+  const user = userOf(pid);
   return `pid ${pid}${user === undefined ? '' : ` of ${user}`}: ${commandOf(pid) || command}${ended}`;
-}
-
-/** Its owner's name, or number where that has none. */
-async function userOf(pid: number): Promise<string | undefined> {
-  let uid: number;
-  try {
-    ({ uid } = statSync(`/proc/${pid}`));
-  } catch {
-    return undefined;
-  }
-  const { execa } = await import('execa');
-  const { failed, stdout } = await execa('id', ['-un', String(uid)], { reject: false, timeout: 5_000 });
-  return failed || stdout.trim() === '' ? `user ${uid}` : stdout.trim();
 }

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { commandOf } from './process-facts.ts';
 import { type ListeningSocket, listeningSockets } from './tcp-sockets.ts';
 
 /** A process that listens on a port. */
@@ -7,8 +8,6 @@ export interface PortHolder {
   /** Its command line, shortened. */
   command: string;
 }
-
-const LONGEST_COMMAND = 120;
 
 /** Who listens on a TCP port of this machine; `undefined` when nobody does or the holder belongs to another user. */
 export function portHolder(port: number): PortHolder | undefined {
@@ -20,8 +19,9 @@ export function holderOf(sockets: readonly ListeningSocket[]): PortHolder | unde
   if (sockets.length === 0) return undefined;
   for (const name of list('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const open = socketsOf(Number(name));
-    if (open && sockets.some(({ inode }) => open.has(inode))) return { pid: Number(name), command: commandOf(name) };
+    const pid = Number(name);
+    const open = socketsOf(pid);
+    if (open && sockets.some(({ inode }) => open.has(inode))) return { pid, command: commandOf(pid) };
   }
   return undefined;
 }
@@ -35,18 +35,6 @@ export function socketsOf(pid: number): Set<string> | undefined {
   return new Set(inodes.filter((inode) => inode !== undefined));
 }
 
-/** Name of a user as the host's own list has it; the number where it has none. */
-export function userName(uid: number, passwd: string = read('/etc/passwd')): string {
-  const line = passwd.split('\n').find((entry) => entry.split(':')[2] === String(uid));
-  return line?.split(':')[0] ?? String(uid);
-}
-
-function commandOf(pid: string): string {
-  const words = read(`/proc/${pid}/cmdline`).split('\0').join(' ').trim();
-  const command = words || read(`/proc/${pid}/comm`).trim();
-  return command.length > LONGEST_COMMAND ? `${command.slice(0, LONGEST_COMMAND - 1)}…` : command;
-}
-
 // A process may end between two looks, and others' descriptors are not ours to see: both count as nothing there.
 function attempt<T>(action: () => T, otherwise: T): T {
   try {
@@ -57,4 +45,3 @@ function attempt<T>(action: () => T, otherwise: T): T {
 }
 const list = (folder: string): string[] => attempt(() => readdirSync(folder), []);
 const link = (file: string): string => attempt(() => readlinkSync(file), '');
-const read = (file: string): string => attempt(() => readFileSync(file, 'utf8'), '');

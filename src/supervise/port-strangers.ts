@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { sleep } from '../base/abort.ts';
-import { holderOf, type PortHolder, socketsOf, userName } from '../hosts/port-holder.ts';
+import { holderOf, type PortHolder, socketsOf } from '../hosts/port-holder.ts';
+import { userName } from '../hosts/process-facts.ts';
 import { type ListeningSocket, listenersAt, listeningSockets } from '../hosts/tcp-sockets.ts';
 import { type ProcessIdentity, processesOfRun, processesOfSession } from './identity.ts';
 

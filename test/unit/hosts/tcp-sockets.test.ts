@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { userName } from '../../../src/hosts/port-holder.ts';
+import { userName } from '../../../src/hosts/process-facts.ts';
 import { listenersAt, parseSocketTable } from '../../../src/hosts/tcp-sockets.ts';
 
 // Recorded on Linux 6.8: one server a line, all on port 8100.
