@@ -16,6 +16,7 @@ import { type HostSetup, type PlanHost, preparePlanHosts } from './plan-hosts.ts
 import { type PlannedStore, planStore, type StoreHost } from './plan-store.ts';
 import { planWarnings } from './plan-warnings.ts';
 import { planWorkers } from './plan-workers.ts';
+import type { Resident } from './worker-wish.ts';
 
 export interface PlanInput {
   recipe: Recipe;
@@ -37,6 +38,8 @@ export interface PlanInput {
   takenGpus?: readonly number[] | Readonly<Record<string, readonly number[]>>;
   /** GPUs that others have at this moment, with the reason. */
   heldGpus?: HeldGpus;
+  /** Workers of the deployment that run already, and go on beside what is planned. */
+  residents?: readonly Resident[];
 }
 
 /**
@@ -55,7 +58,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   const hosts = preparePlanHosts(input);
   if (hosts.length === 0) throw new Error('a plan needs a host');
   for (const host of hosts) reserveWrittenPorts(recipe, host.ports);
-  const workers = planWorkers(recipe, hosts, input.models ?? {});
+  const workers = planWorkers(recipe, hosts, input.models ?? {}, input.residents);
   const store = planOwnStore(recipe, deployment, hosts);
   const discovery = planDiscovery(recipe.discovery, store.processes);
   const used = (specs: readonly ProcessSpec[]): PlanHost[] =>
