@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { explainExit } from '../../../src/agent/explain-exit.ts';
 import { trivialProcess } from '../../helpers/trivial-plan.ts';
 
-const spec = trivialProcess('decode-0', { ports: { http: 8201, sideChannel: 5600 } });
+// Ports on which nobody listens: who does is looked up on this machine.
+const spec = trivialProcess('decode-0', { ports: { http: 11, sideChannel: 12 } });
 
 describe('explainExit', () => {
   it('says how it ended and keeps its last lines', () => {
@@ -33,10 +34,8 @@ describe('explainExit', () => {
   });
 
   it('names its ports when one was taken', () => {
-    const error = explainExit(spec, 'exit status 4', ['error: port 8201 is in use [PORT_IN_USE]'], null);
-    expect(error.message).toBe(
-      'decode-0 ended while starting: exit status 4: port 8201, 5600 was taken in the meantime',
-    );
+    const error = explainExit(spec, 'exit status 4', ['error: port 11 is in use [PORT_IN_USE]'], null);
+    expect(error.message).toBe('decode-0 ended while starting: exit status 4: port 11, 12 was taken in the meantime');
   });
 
   it('believes no code that is not in the table', () => {

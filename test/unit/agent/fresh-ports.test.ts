@@ -47,22 +47,24 @@ describe('ports of a restarted process', () => {
   });
 
   it('stay where they may, and are left when a stranger has them: in the flag and the URL, too', async () => {
+    // Ports below 1024: who has them is looked up on this machine, and nobody does.
     const spec: ProcessSpec = {
       ...worker('prefill-0', 5600),
-      argv: ['engine', '--port', '8100'],
-      url: 'http://127.0.0.1:8100',
-      freshPorts: [{ purpose: 'http', count: 1, flag: '--port', whenTaken: true, first: 8100, last: 8109 }],
+      ports: { http: 11, sideChannel: 5600 },
+      argv: ['engine', '--port', '11'],
+      url: 'http://127.0.0.1:11',
+      freshPorts: [{ purpose: 'http', count: 1, flag: '--port', whenTaken: true, first: 11, last: 20 }],
     };
     expect(await renewer([spec]).ports.renew(spec)).toBe(spec);
-    expect(await renewer([spec], [8100]).ports.renew(spec, 1, false)).toBe(spec);
-    const { ports, events } = renewer([spec, worker('other', 8101)], [8100, 8102]);
+    expect(await renewer([spec], [11]).ports.renew(spec, 1, false)).toBe(spec);
+    const { ports, events } = renewer([spec, worker('other', 12)], [11, 13]);
     const next = await ports.renew(spec);
     expect(next).toMatchObject({
-      argv: ['engine', '--port', '8103'],
-      url: 'http://127.0.0.1:8103',
-      ports: { http: 8103, sideChannel: 5600 },
+      argv: ['engine', '--port', '14'],
+      url: 'http://127.0.0.1:14',
+      ports: { http: 14, sideChannel: 5600 },
     });
-    expect(events).toEqual(['its next life gets http port 8103, not 8100, which is in use']);
+    expect(events).toEqual(['its next life gets http port 14, not 11, which is in use']);
   });
 
   it('of one process never meet each other', async () => {
