@@ -2,7 +2,7 @@ import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import { agentPaths } from '../deployment/state-dir.ts';
-import { AGENT_THERE, type AgentGreeting, startAgentArgv } from '../supervise/agent-greeting.ts';
+import { type AgentGreeting, startAgentArgv } from '../supervise/agent-greeting.ts';
 import {
   type AgentMethods,
   type AgentNotifications,
@@ -72,11 +72,9 @@ export class AgentLink {
         if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
         throw error;
       });
-    // Where nobody has been spoken to yet there is mostly no agent: one is started without looking for it first.
-    const isStarted = this.#peer === undefined && (await this.#startAgent(at, signal, { unlessThere: true }));
-    let socket = isStarted ? undefined : await connect();
+    let socket = await connect();
     if (!socket) {
-      if (!isStarted) await this.#startAgent(at, signal);
+      await this.#startAgent(at, signal);
       // One that found another alive has greeted as well: that one answers, now or soon.
       socket = await until(connect, { deadlineMs: CONNECT_DEADLINE_MS, intervalMs: 10, signal });
     }
@@ -192,15 +190,14 @@ export class AgentLink {
     this.#at = undefined;
   }
 
-  /** Returns once an agent listens: the one started here, or another that was quicker. False: none was started, there may be one. */
-  async #startAgent(at: AgentHost, signal: AbortSignal, { unlessThere = false } = {}): Promise<boolean> {
+  /** Returns once an agent listens: the one started here, or another that was quicker. */
+  async #startAgent(at: AgentHost, signal: AbortSignal): Promise<void> {
     const { deployment } = this.#options;
     const agent = [...at.selfCommand, 'agent', '--deployment', deployment, '--dir', at.dir, '--host', this.host];
     // A crash point is for the first agent only: the one that replaces it must be able to go on.
     const crashAt = this.#spawned === 0 ? (process.env['DYNAMO_CRASH_AT'] ?? '') : '';
     this.#spawned += 1;
-    const { log } = agentPaths(at.dir, this.host);
-    const answer = await at.transport.exec(startAgentArgv(log, agent, unlessThere ? at.socket : ''), {
+    const answer = await at.transport.exec(startAgentArgv(agentPaths(at.dir, this.host).log, agent), {
       env: {
         ...at.env,
         DYNAMO_DEPLOYMENT_DIR: at.dir,
@@ -209,16 +206,11 @@ export class AgentLink {
       timeoutMs: CONNECT_DEADLINE_MS,
       signal,
     });
-    if (answer.code === AGENT_THERE) {
-      this.#spawned -= 1;
-      return false;
-    }
     if (answer.code !== 0) throw explainNotWritable(this.host, at.dir, answer.stderr);
     const line = answer.stdout.toString().trim();
     if (line === '') throw await this.#notStarted(at, []);
     const greeting = JSON.parse(line) as AgentGreeting;
     if (!greeting.listening && greeting.error.code !== 'DEPLOYMENT_BUSY') throw DynamoError.from(greeting.error);
-    return true;
   }
 
   async #notStarted(at: AgentHost, details: readonly string[]): Promise<DynamoError> {
