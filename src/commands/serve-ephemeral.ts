@@ -6,6 +6,7 @@ import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { startDeployment } from '../deployment/start-deployment.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { isLostPort } from '../plan/lost-port.ts';
+import { CopyDisplay, drawingTerminal } from './copy-display.ts';
 import { PORT_RETRIES, portsOf } from './lost-port.ts';
 import { type PreparedLaunch, prepareLaunch } from './plan-recipe.ts';
 import type { RecipeFlags } from './recipe-options.ts';
@@ -54,6 +55,27 @@ export async function serveEphemeral(launch: EphemeralLaunch, signal: AbortSigna
 }
 
 async function start({ prepared, nodeArchive }: EphemeralLaunch, signal: AbortSignal): Promise<DeploymentSnapshot> {
+  const copies = new CopyDisplay({
+    terminal: drawingTerminal(process.env, [process.stderr]),
+    env: process.env,
+    say: (text) => void process.stderr.write(`${text}\n`),
+  });
+  try {
+    return await startAndWait(prepared, { nodeArchive, signal, onSnapshot: (snapshot) => copies.take(snapshot) });
+  } finally {
+    copies.close();
+  }
+}
+
+async function startAndWait(
+  prepared: PreparedLaunch,
+  options: {
+    nodeArchive: string | undefined;
+    signal: AbortSignal;
+    onSnapshot(snapshot: DeploymentSnapshot): void;
+  },
+): Promise<DeploymentSnapshot> {
+  const { nodeArchive, signal, onSnapshot } = options;
   let latest: DeploymentSnapshot | undefined;
   const { peer, hello } = await startDeployment({
     request: startRequest(prepared, { ephemeral: true, nodeArchive }),
@@ -61,6 +83,7 @@ async function start({ prepared, nodeArchive }: EphemeralLaunch, signal: AbortSi
     prepare: (connected) =>
       connected.on('snapshot', (snapshot) => {
         latest = snapshot;
+        onSnapshot(snapshot);
       }),
     preflight: () => {},
     onNote: () => {},

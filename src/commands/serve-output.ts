@@ -1,5 +1,6 @@
 import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import type { EventRecord } from '../supervise/protocol.ts';
+import { CopyDisplay, drawingTerminal } from './copy-display.ts';
 import { describeObstacles, type Obstacle } from './obstacles.ts';
 import { readyLines, SnapshotLines } from './start-lines.ts';
 
@@ -14,11 +15,18 @@ export interface ServeOutput {
   event(event: EventRecord, announced: boolean): void;
   /** It serves; `newMs` is how long a start took, null when it ran already. */
   ready(snapshot: DeploymentSnapshot, tookMs: number, newMs: number | null): void;
+  /** Something else draws on the terminal, or this is over: nothing of it that is not a line may stay. */
+  close(): void;
 }
 
 /** Lines on standard output. */
 export class LineOutput implements ServeOutput {
   readonly #lines = new SnapshotLines();
+  readonly #copies = new CopyDisplay({
+    terminal: drawingTerminal(process.env),
+    env: process.env,
+    say: (text) => void process.stdout.write(`${text}\n`),
+  });
   readonly #detaches: boolean;
 
   constructor(options: { detaches: boolean }) {
@@ -26,7 +34,11 @@ export class LineOutput implements ServeOutput {
   }
 
   say(text: string): void {
-    process.stdout.write(`${text}\n`);
+    this.#copies.around(() => process.stdout.write(`${text}\n`));
+  }
+
+  close(): void {
+    this.#copies.close();
   }
 
   waiting(obstacles: readonly Obstacle[]): void {
@@ -34,6 +46,7 @@ export class LineOutput implements ServeOutput {
   }
 
   snapshot(snapshot: DeploymentSnapshot, sinceMs: number): void {
+    this.#copies.take(snapshot);
     for (const line of this.#lines.next(snapshot, sinceMs)) this.say(line);
   }
 
@@ -74,6 +87,8 @@ export class JsonOutput implements ServeOutput {
   ready({ endpoint, models }: DeploymentSnapshot, tookMs: number): void {
     this.#print({ type: 'ready', endpoint, models, tookMs: Math.round(tookMs) });
   }
+
+  close(): void {}
 
   #print(object: object): void {
     process.stdout.write(`${JSON.stringify(object)}\n`);

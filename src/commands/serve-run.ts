@@ -98,6 +98,14 @@ class ServeSession {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } finally {
+      this.#output.close();
+    }
+  }
+
+  async #run(): Promise<void> {
     const { plan, loaded } = this.#prepared;
     this.say(`${plan.deployment}: ${plan.processes.length} processes on ${plan.hosts.join(', ')}, from ${loaded.file}`);
     for (const warning of plan.warnings) this.say(`warning: ${warning}`);
@@ -137,6 +145,7 @@ class ServeSession {
 
   async #openScreen(first: DeploymentSnapshot, signals: SignalCount): Promise<void> {
     const open = await loadScreen();
+    this.#output.close();
     const ephemeral = this.#flags.ephemeral ?? false;
     const screen = open({
       deployment: this.#prepared.plan.deployment,

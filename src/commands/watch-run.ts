@@ -79,6 +79,7 @@ async function watchAsLines(
       look();
     });
   } finally {
+    output.close();
     view.close();
   }
 }

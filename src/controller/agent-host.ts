@@ -44,7 +44,10 @@ export interface RemoteHostOptions {
   deployment: string;
   nodeArchive?: string | undefined;
   secrets(): SentSecrets;
-  onEvent(type: string, message: string): void;
+  /** `totalBytes` 0: not known yet. */
+  onCopy(host: string, what: string, doneBytes: number, totalBytes: number): void;
+  /** Nothing is copied there any more. */
+  onCopied(host: string): void;
 }
 
 /** Logs in to a host and makes sure that this dynamo is there. */
@@ -62,16 +65,10 @@ export async function remoteAgentHost(
   const transport = await SshTransport.connect(entry, { signal });
   mark('login');
   try {
-    const copied = new Map<string, number>();
     const { selfCommand, probe } = await installKit(transport, {
       ...{ kitDir: entry.kitDir, nodePath: entry.nodePath, nodeArchive: options.nodeArchive },
-      onProgress: (what, done, total) => {
-        const tenth = Math.floor((done / total) * 4);
-        if ((copied.get(what) ?? -1) >= tenth) return;
-        copied.set(what, tenth);
-        options.onEvent('kit', `copying ${what} to ${entry.name}: ${Math.round((done / total) * 100)} %`);
-      },
-    });
+      onProgress: (what, done, total) => options.onCopy(entry.name, what, done, total),
+    }).finally(() => options.onCopied(entry.name));
     mark('kit');
     transport.bridgeBy([...selfCommand, 'bridge']);
     const { stateDir } = hostPlaces(entry, probe.home);
@@ -99,7 +96,7 @@ function plainValues(env: HostEntry['env']): Record<string, string> {
 
 /** The way to any host of a plan: those that `entries` names as elsewhere over SSH, all others are this machine. */
 export function openHosts(
-  options: { deployment: string; dir: string; nodeArchive: string | undefined; onEvent: RemoteHostOptions['onEvent'] },
+  options: { dir: string } & Omit<RemoteHostOptions, 'secrets'>,
   entryOf: (host: string) => HostEntry | undefined,
   secretsOf: (host: string) => SentSecrets,
 ): OpenHost {

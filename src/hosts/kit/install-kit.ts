@@ -13,7 +13,7 @@ export interface InstallOptions {
   nodePath?: string | undefined;
   /** See `findNodeRuntime`. */
   nodeArchive?: string | undefined;
-  /** Says what is being copied, and how far it is. */
+  /** Says what is being copied, and how far it is; `totalBytes` is 0 while it is being made ready here. */
   onProgress?: ((what: string, doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
@@ -66,7 +66,10 @@ async function copyKit(transport: HostTransport, kit: Kit, place: string, option
 }
 
 async function copyNode(transport: HostTransport, probe: HostProbe, options: InstallOptions): Promise<string> {
-  const runtime = await findNodeRuntime({ arch: probe.arch, archive: options.nodeArchive });
+  const runtime = await findNodeRuntime({
+    ...{ arch: probe.arch, archive: options.nodeArchive },
+    onPreparing: (id) => options.onProgress?.(id, 0, 0),
+  });
   const place = path.posix.join(probe.kitsDir, runtime.id);
   const temporary = path.posix.join(probe.kitsDir, `.new-${randomBytes(6).toString('hex')}`);
   try {

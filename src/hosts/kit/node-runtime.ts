@@ -35,6 +35,8 @@ export interface NodeRuntimeOptions {
   archive?: string | undefined;
   /** Where fetched ones are kept on this machine. */
   cacheDir?: string;
+  /** It has to be made first, which takes a while. */
+  onPreparing?: ((id: string) => void) | undefined;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -55,6 +57,23 @@ export async function findNodeRuntime(options: NodeRuntimeOptions): Promise<Node
   const id = archive === undefined ? `${name}-${version}` : await archiveId(archive, arch);
   const file = path.join(cacheDir, `${id}.gz`);
   if (existsSync(file)) return { id, file };
+  options.onPreparing?.(id);
+  let making = underWay.get(file);
+  if (!making) {
+    making = makeArchive({ ...options, name, cacheDir, file }).finally(() => underWay.delete(file));
+    underWay.set(file, making);
+  }
+  await making;
+  return { id, file };
+}
+
+/** By file: several hosts wait for one. */
+const underWay = new Map<string, Promise<void>>();
+
+async function makeArchive(
+  options: NodeRuntimeOptions & { name: string; cacheDir: string; file: string },
+): Promise<void> {
+  const { arch, archive, name, cacheDir, file } = options;
   mkdirSync(cacheDir, { recursive: true });
   const work = mkdtempSync(path.join(cacheDir, '.get-'));
   try {
@@ -65,7 +84,6 @@ export async function findNodeRuntime(options: NodeRuntimeOptions): Promise<Node
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return { id, file };
 }
 
 function cacheHome(env: NodeJS.ProcessEnv): string {

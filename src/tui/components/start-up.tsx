@@ -1,5 +1,6 @@
 import { Box } from 'ink';
-import type { PairSnapshot, ProcessSnapshot } from '../../deployment/snapshot.ts';
+import { formatBytes } from '../../base/bytes.ts';
+import type { CopySnapshot, HostSnapshot, PairSnapshot, ProcessSnapshot } from '../../deployment/snapshot.ts';
 import type { ViewState } from '../deployment-view.ts';
 import { processOrder } from '../process-rows.ts';
 import { windowStart } from '../scroll.ts';
@@ -74,7 +75,7 @@ function Starting({
               },
               { text: process.state.padEnd(8), tone: processTone(process.state) },
               { text: ` ${age(process, view.snapshotAgeMs).padStart(6)}  `, tone: 'dim' },
-              { text: doing(process) },
+              { text: doing(process, view.snapshot.hosts) },
             ]}
           />,
           ...(phases === undefined
@@ -89,10 +90,17 @@ function Starting({
 const age = (process: ProcessSnapshot, sinceMs: number) =>
   process.state === 'pending' ? '' : formatAge(process.inStateMs + sinceMs);
 
-function doing(process: ProcessSnapshot): string {
+function doing(process: ProcessSnapshot, hosts: readonly HostSnapshot[] = []): string {
+  const copying = process.state === 'pending' ? hosts.find(({ name }) => name === process.host)?.copying : null;
+  if (copying) return `waits for ${process.host}: ${describeCopy(copying)}`;
   if (process.waitingFor) return `waits for ${process.waitingFor}`;
   if (process.state === 'ready') return process.url;
   return process.lastExit?.reason ?? '';
+}
+
+function describeCopy({ what, doneBytes, totalBytes }: CopySnapshot): string {
+  if (totalBytes === 0) return `${what} is made ready here`;
+  return `dynamo is copied there: ${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}`;
 }
 
 const PAIR_ORDER: Record<PairSnapshot['state'], number> = { failed: 0, proven: 1, unproven: 2 };
