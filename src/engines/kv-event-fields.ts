@@ -74,7 +74,8 @@ export function readStored(
 ): Omit<StoredBlocks, 'isKeyed' | 'isWholePrefix'> | undefined {
   const tokens = readTokens(fields['token_ids']);
   const { block_size: blockSize, parent_block_hash: parent } = fields;
-  if (tokens === undefined) return undefined;
+  // Memory tiers of vLLM announce blocks without saying what is in them (size 0, or no tokens).
+  if (tokens === undefined || tokens.length === 0 || blockSize === 0) return undefined;
   if (typeof blockSize !== 'number' || blockSize < 1) throw new TypeError('a stored block without its size');
   return {
     kind: 'stored',

@@ -67,7 +67,12 @@ function offload(worker: WorkerSettings): ConnectorChoice {
       config: {
         kv_connector: 'OffloadingConnector',
         kv_role: 'kv_both',
-        kv_connector_extra_config: { cpu_bytes_to_use: cpu, ...tiers },
+        kv_connector_extra_config: {
+          cpu_bytes_to_use: cpu,
+          ...tiers,
+          // Otherwise its events do not say which tokens a block holds. Versions before 0.32 may not know it.
+          ...(worker.kvEvents ? { self_describing_kv_events: true } : {}),
+        },
       },
       env: disk ? SHARED_HASHES : {},
       reasons: [`OffloadingConnector keeps KV blocks in host memory${disk ? `, and behind it in ${disk.path}` : ''}`],

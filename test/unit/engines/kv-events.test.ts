@@ -79,6 +79,21 @@ describe('what other versions and engines write', () => {
     ]);
   });
 
+  it('vLLM with KV cache in host memory: blocks of which nothing is told are passed over, the others are read', () => {
+    const told = { type: 'BlockStored', block_hashes: [1], token_ids: [7, 8], block_size: 2, medium: 'CPU' };
+    const untold = { type: 'BlockStored', block_hashes: [2], parent_block_hash: null, token_ids: [] };
+    const events = [
+      told,
+      { ...untold, block_size: 0, medium: 'CPU', group_idx: 0 },
+      { ...untold, block_size: 16, medium: 'STORAGE' },
+      { type: 'BlockRemoved', block_hashes: [1], medium: 'CPU' },
+    ];
+    expect(vllm(packr.pack([2, events, 0])).events).toMatchObject([
+      { kind: 'stored', hashes: [1n], tier: 'cpu' },
+      { kind: 'removed', hashes: [1n], tier: 'cpu' },
+    ]);
+  });
+
   it('knows a salted block by its extra keys', () => {
     const stored = {
       type: 'BlockStored',

@@ -18,6 +18,13 @@ describe('chooseConnectors', () => {
     });
   });
 
+  it('lets events of the tier tell what blocks hold, where somebody listens', () => {
+    expect(choose({ kvOffload: { cpu: 1e9 }, kvEvents: true }).config?.kv_connector_extra_config).toEqual({
+      cpu_bytes_to_use: 1e9,
+      self_describing_kv_events: true,
+    });
+  });
+
   it('puts files behind host memory, with hashes that other processes share', () => {
     const { config, env } = choose({ kvOffload: { cpu: 1e9, disk: { path: '/nvme/kv' } } });
     expect(config?.kv_connector_extra_config).toEqual({
