@@ -25,6 +25,7 @@ import { HighestEpoch } from './highest-epoch.ts';
 import { HostWatch } from './host-watch.ts';
 import { DEFAULT_LOG, LogKeeper } from './log-keeper.ts';
 import { rememberSecrets } from './sent-secrets.ts';
+import { SharedMemoryWatch } from './shared-memory-watch.ts';
 import { StartLease } from './start-lease.ts';
 import { handleSharing } from './store-handlers.ts';
 import { SuspicionWatch } from './suspicion-watch.ts';
@@ -33,6 +34,8 @@ type ControllerPeer = RpcPeer<AgentMethods, Methods, AgentNotifications>;
 
 /** Events told at once at most. */
 const EVENTS_TOLD = 2_000;
+/** An idle host stays with the launcher that attached last for so long without hearing of it. */
+const HELD_MS = 20_000;
 
 export interface AgentOptions {
   deployment: string;
@@ -103,6 +106,7 @@ class Agent {
       this.#watchStore();
     }
     const crashes = new CrashReporter(deploymentPaths(this.#options.dir).crashReports, this.#events);
+    const sharedMemory = new SharedMemoryWatch(this.#events);
     this.#gang = new Gang({
       deployment: this.#options.deployment,
       deploymentDir: this.#options.dir,
@@ -113,6 +117,7 @@ class Agent {
       signal,
       random: Math.random,
       crashes,
+      sharedMemory,
       changed: () => this.#announce(),
     });
     this.#silence = new ControllerSilence({
@@ -133,7 +138,7 @@ class Agent {
     });
     await this.#gang.adopt();
     const keeping = this.#keepLogs(signal);
-    const watching = Promise.all([this.#hostWatch.run(signal), this.#suspicions.run()]);
+    const watching = Promise.all([this.#hostWatch.run(signal), this.#suspicions.run(), sharedMemory.run(signal)]);
     const server = await listenSocket(socketPath(this.#paths.dir, 'agent'), (socket) => this.#accept(socket));
     this.#events.write('agent', `agent pid ${process.pid} up, ${this.#gang.phase}`);
     this.#options.onListening();
@@ -257,12 +262,20 @@ class Agent {
   #attach(peer: ControllerPeer, deployment: string, epoch: number, owner: string | undefined): void {
     if (deployment !== this.#options.deployment)
       throw new DynamoError('NO_DEPLOYMENT', `this agent serves ${this.#options.deployment}, not ${deployment}`);
-    this.#epoch.admit(epoch, owner, this.#gang.idle ? null : `${this.#options.host} runs a deployment ${deployment}`);
+    this.#epoch.admit(epoch, owner, this.#protects(peer));
     this.#epoch.take(epoch, owner);
     if (this.#controller && this.#controller !== peer) this.#controller.close();
     this.#controller = peer;
     this.#lease.renew();
     this.#silence.over();
+  }
+
+  /** What another launcher must not take away; null for nothing. A start that has come as far as this host goes on. */
+  #protects(peer: ControllerPeer): string | null {
+    const { host, deployment } = this.#options;
+    if (!this.#gang.idle) return `${host} runs a deployment ${deployment}`;
+    const isHeld = this.#controller?.open === true && this.#controller !== peer && this.#lease.silentForMs() < HELD_MS;
+    return isHeld ? `${host} is about to run a deployment ${deployment}` : null;
   }
 
   /** Serving needs no store, so its absence shows only where it is told. */

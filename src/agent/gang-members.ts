@@ -20,6 +20,7 @@ import type { GangProcess } from './process-context.ts';
 import { processEnvironment } from './process-environment.ts';
 import { Publication } from './publication.ts';
 import { Reservations } from './reservations.ts';
+import type { SharedMemoryWatch } from './shared-memory-watch.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
 /** Two ends within this time may have to do with each other. */
@@ -38,6 +39,7 @@ export interface GangContext {
   /** In [0, 1). */
   random(): number;
   crashes: CrashReporter;
+  sharedMemory: SharedMemoryWatch;
   changed(): void;
 }
 
@@ -102,6 +104,7 @@ export class GangMembers {
         mayRestart: () => this.#isCommitted(spec.name),
         lockFds: (own) => this.reservations.lockFds(own),
         freshPorts: this.#freshPorts,
+        sharedMemory: context.sharedMemory,
         environment: (own) => processEnvironment(own, context.deploymentDir),
         onReady: async (process, signal) => {
           if (spec.role !== 'store' && this.#isCommitted(spec.name)) await this.#admission.admit(process, signal);

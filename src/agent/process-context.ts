@@ -6,6 +6,7 @@ import type { AgentJournal, JournalProcess } from './agent-journal.ts';
 import type { PeerState } from './crash/crash-report.ts';
 import type { CrashReporter } from './crash/crash-reporter.ts';
 import type { FreshPorts } from './fresh-ports.ts';
+import type { SharedMemoryWatch } from './shared-memory-watch.ts';
 
 /** What a gang asks of its processes: of those an agent runs and of those it only looks at. */
 export interface GangProcess {
@@ -46,6 +47,7 @@ export interface ProcessContext {
   mayRestart(): boolean;
   lockFds(spec: ProcessSpec): number[];
   freshPorts: FreshPorts;
+  sharedMemory: SharedMemoryWatch;
   /** Environment of the engine, without the run id. */
   environment(spec: ProcessSpec): NodeJS.ProcessEnv;
   /** The checks passed: prove pairs and publish. Rejecting means it is not ready after all. */

@@ -6,7 +6,6 @@ import type { ProcessSnapshot, ProcessState } from '../deployment/snapshot.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.ts';
 import type { JournalProcess } from './agent-journal.ts';
-import { awaitOwnPorts } from './await-ports.ts';
 import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
 import { explainExit } from './explain-exit.ts';
 import { writeLaunchFiles } from './launch-files.ts';
@@ -18,6 +17,7 @@ import { processSnapshot } from './process-snapshot.ts';
 import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { refuseStrangers } from './refuse-strangers.ts';
+import { mayStartAgain } from './restart-gate.ts';
 import { RunFolders } from './run-folders.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
@@ -110,6 +110,7 @@ export class SupervisedProcess implements GangProcess {
       logFile: this.#output.file,
       lockFds: lockFds(this.spec),
     });
+    this.#context.sharedMemory.add(this.spec.name, this.#shim);
     this.#runs.prune(incarnation);
     this.#status.set('prepared', 'the start of its stage');
     void this.#watchExit(this.#shim, this.#incarnation.signal);
@@ -133,6 +134,7 @@ export class SupervisedProcess implements GangProcess {
     this.#begin();
     this.#shim = ShimProcess.adopt(this.#runs.of(entry.incarnation), this.#context.signal);
     if (this.#shim?.launched) {
+      this.#context.sharedMemory.add(this.spec.name, this.#shim);
       this.#status.set('starting', 'its readiness, after the agent came back');
       void this.#watchExit(this.#shim, this.#incarnation.signal);
       void this.#becomeReady(this.#incarnation.signal);
@@ -142,6 +144,7 @@ export class SupervisedProcess implements GangProcess {
     const exit = this.#shim ? { code: null, signal: null } : this.#runs.exitOf(entry.incarnation);
     this.#shim = undefined;
     await killRun(entry, SWEEP_MS);
+    this.#context.sharedMemory.ended(this.spec.name, this.#runs.of(entry.incarnation));
     if (entry.wanted && this.#context.mayRestart()) this.#afterExit(exit, 'it ended while no agent lived');
     else this.#status.set('pending', null);
   }
@@ -192,6 +195,7 @@ export class SupervisedProcess implements GangProcess {
       'stopping',
       killAfterMs === 0 ? 'SIGKILL' : `its exit after SIGTERM (SIGKILL in ${killAfterMs / 1000} s)`,
     );
+    this.#context.sharedMemory.look();
     await shim.terminate(killAfterMs);
     this.#status.set('exited', null);
   }
@@ -205,8 +209,7 @@ export class SupervisedProcess implements GangProcess {
     if (this.running) return;
     this.#begin();
     const { signal } = this.#incarnation;
-    const either = anySignal(signal, this.#context.signal);
-    if (!(await this.#whenAllowed(either, () => this.#awaitPorts(either)))) return; // stopped again meanwhile
+    if (!(await mayStartAgain(this, this.#context, this.#status, signal, false))) return; // stopped again meanwhile
     const next = { ...(await this.nextIncarnation()), wanted: true, attempt: 0 };
     if (signal.aborted) return;
     this.#context.journal.writeProcesses(new Map([[this.spec.name, next]]));
@@ -276,6 +279,7 @@ export class SupervisedProcess implements GangProcess {
 
   async #watchExit(shim: ShimProcess, signal: AbortSignal): Promise<void> {
     const exit = await shim.exited;
+    this.#context.sharedMemory.ended(this.spec.name, shim.runDir);
     if (this.#shim !== shim || signal.aborted || this.#context.signal.aborted) return;
     this.#incarnation.abort();
     if (this.#stopping) return;
@@ -284,6 +288,7 @@ export class SupervisedProcess implements GangProcess {
 
   #kill(reason: string): void {
     this.#killReason = reason;
+    this.#context.sharedMemory.look();
     this.#shim?.kill();
   }
 
@@ -320,8 +325,7 @@ export class SupervisedProcess implements GangProcess {
     await pause(delayMs, anySignal(signal, this.#context.signal));
     if (signal.aborted || this.#context.signal.aborted || this.#stopping) return;
     try {
-      const either = anySignal(signal, this.#context.signal);
-      if (!(await this.#whenAllowed(either, () => this.#mayGo(either)))) return;
+      if (!(await mayStartAgain(this, this.#context, this.#status, signal, true)) || this.#stopping) return;
       const { restarts } = this.#context.journal.process(this.spec.name);
       const next = await this.nextIncarnation();
       if (signal.aborted || this.#stopping) return;
@@ -334,32 +338,6 @@ export class SupervisedProcess implements GangProcess {
       // No disk, no shim: as good as another failed try, and it waits longer each time.
       this.#afterExit({ code: null, signal: null }, messageOf(error));
     }
-  }
-
-  async #mayGo(signal: AbortSignal): Promise<void> {
-    await this.#awaitPorts(signal);
-    await this.#context.beforeRestart(this, signal);
-  }
-
-  #awaitPorts(signal: AbortSignal): Promise<void> {
-    return awaitOwnPorts(this.spec, {
-      onWaiting: (text) => {
-        this.#context.events.write('port', `its start waits for ${text}`, this.spec.name);
-        this.#status.set('backoff', text);
-      },
-      random: this.#context.random,
-      signal,
-    });
-  }
-
-  /** False when it is stopped while it waits; throws when it never may. */
-  async #whenAllowed(signal: AbortSignal, action: () => Promise<void>): Promise<boolean> {
-    try {
-      await action();
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    return !signal.aborted && !this.#stopping;
   }
 
   #ended(): EndedIncarnation {
