@@ -2,7 +2,7 @@ import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import { until } from '../base/until.ts';
 import { agentPaths } from '../deployment/state-dir.ts';
-import { type AgentGreeting, startAgentArgv } from '../supervise/agent-greeting.ts';
+import { AGENT_THERE, type AgentGreeting, startAgentArgv } from '../supervise/agent-greeting.ts';
 import {
   type AgentMethods,
   type AgentNotifications,
@@ -46,6 +46,7 @@ export class AgentLink {
   #closed = false;
   #peer: AgentPeer | undefined;
   #status: AgentStatus | undefined;
+  #isOurs = false;
   #spawned = 0;
   /** What an agent elsewhere tells until what was missed before is known: all of it is to be in order. */
   #held: EventRecord[] | undefined;
@@ -63,6 +64,11 @@ export class AgentLink {
     return this.connected ? this.#status : undefined;
   }
 
+  /** It was attached to, or may have been: not so while another launcher has the host. */
+  get isOurs(): boolean {
+    return this.#isOurs;
+  }
+
   /** Makes sure an agent runs and can be spoken to; does not attach. */
   async ensure(signal: AbortSignal, mark: MarkPart = () => {}): Promise<void> {
     if (this.connected) return;
@@ -72,9 +78,11 @@ export class AgentLink {
         if (error instanceof DynamoError && error.code === 'CONNECT_FAILED') return undefined;
         throw error;
       });
-    let socket = await connect();
+    // Where nobody has been spoken to yet there is mostly no agent: one is started without looking for it first.
+    const isStarted = this.#peer === undefined && (await this.#startAgent(at, signal, { unlessThere: true }));
+    let socket = isStarted ? undefined : await connect();
     if (!socket) {
-      await this.#startAgent(at, signal);
+      if (!isStarted) await this.#startAgent(at, signal);
       // One that found another alive has greeted as well: that one answers, now or soon.
       socket = await until(connect, { deadlineMs: CONNECT_DEADLINE_MS, intervalMs: 10, signal });
     }
@@ -86,10 +94,14 @@ export class AgentLink {
 
   /** Becomes its controller. Throws `SUPERSEDED` when a newer one has been there. */
   async attach(): Promise<AgentStatus> {
+    this.#isOurs = true;
     const { deployment, epoch, owner } = this.#options;
     const secrets = this.#at?.secrets() ?? {};
     const params = { protocol: PROTOCOL_VERSION, deployment, epoch, owner, secrets };
-    this.#status = await this.request('attach', params, ATTACH_TIMEOUT_MS);
+    this.#status = await this.request('attach', params, ATTACH_TIMEOUT_MS).catch((error: unknown) => {
+      if (error instanceof DynamoError && error.code === 'DEPLOYMENT_BUSY') this.#isOurs = false;
+      throw error;
+    });
     this.#options.onStatus(this.#status);
     void this.#catchUp();
     return this.#status;
@@ -190,14 +202,15 @@ export class AgentLink {
     this.#at = undefined;
   }
 
-  /** Returns once an agent listens: the one started here, or another that was quicker. */
-  async #startAgent(at: AgentHost, signal: AbortSignal): Promise<void> {
+  /** Returns once an agent listens: the one started here, or another that was quicker. False: none was started, there may be one. */
+  async #startAgent(at: AgentHost, signal: AbortSignal, { unlessThere = false } = {}): Promise<boolean> {
     const { deployment } = this.#options;
     const agent = [...at.selfCommand, 'agent', '--deployment', deployment, '--dir', at.dir, '--host', this.host];
     // A crash point is for the first agent only: the one that replaces it must be able to go on.
     const crashAt = this.#spawned === 0 ? (process.env['DYNAMO_CRASH_AT'] ?? '') : '';
     this.#spawned += 1;
-    const answer = await at.transport.exec(startAgentArgv(agentPaths(at.dir, this.host).log, agent), {
+    const { log } = agentPaths(at.dir, this.host);
+    const answer = await at.transport.exec(startAgentArgv(log, agent, unlessThere ? at.socket : ''), {
       env: {
         ...at.env,
         DYNAMO_DEPLOYMENT_DIR: at.dir,
@@ -206,11 +219,16 @@ export class AgentLink {
       timeoutMs: CONNECT_DEADLINE_MS,
       signal,
     });
+    if (answer.code === AGENT_THERE) {
+      this.#spawned -= 1;
+      return false;
+    }
     if (answer.code !== 0) throw explainNotWritable(this.host, at.dir, answer.stderr);
     const line = answer.stdout.toString().trim();
     if (line === '') throw await this.#notStarted(at, []);
     const greeting = JSON.parse(line) as AgentGreeting;
     if (!greeting.listening && greeting.error.code !== 'DEPLOYMENT_BUSY') throw DynamoError.from(greeting.error);
+    return true;
   }
 
   async #notStarted(at: AgentHost, details: readonly string[]): Promise<DynamoError> {

@@ -52,7 +52,7 @@ export async function startGang(request: StartGangOptions): Promise<StepSnapshot
     const renewing = new AbortController();
     try {
       await step(options, 'agents', (all) => all((link, mark) => link.ensure(options.signal, mark)));
-      await step(options, 'attach', (all) => all((link) => link.attach()));
+      await step(options, 'attach', () => attachInOrder(options));
       for (const link of options.links) void link.renewEvery(options.plan.startLeaseMs / 4, renewing.signal);
       if (!isStoreClear) await options.onAttached();
       isStoreClear = true;
@@ -69,6 +69,15 @@ export async function startGang(request: StartGangOptions): Promise<StepSnapshot
       renewing.abort();
     }
   }
+}
+
+/**
+ * One after the other by name: of two launchers that want the same hosts at the same moment, one gets the first they have in common, and
+ * the other stops there. In parallel each could hold what the other needs, and both would fail.
+ */
+async function attachInOrder({ links, clock }: GangStart): Promise<void> {
+  const inOrder = links.toSorted((one, other) => (one.host < other.host ? -1 : 1));
+  for (const link of inOrder) await clock.onHost(link.host, () => link.attach());
 }
 
 async function runSteps(options: GangStart): Promise<void> {
@@ -95,10 +104,13 @@ async function runSteps(options: GangStart): Promise<void> {
     await step(options, 'ready', (all) => all((link) => link.request('ready', { names: namesOn(link.host) })));
     if (stage.some((name) => ownStore.includes(name))) await options.discovery.open();
   }
-  // Pairs are proven one after the other over all hosts: the counters are read while nothing else runs.
   await step(options, 'prove', async () => {
-    for (const link of links)
-      await clock.onHost(link.host, () => link.request('prove', { pairs: pairsProvenOn(plan, link.host) }));
+    const work = links.map((link) => ({ link, pairs: pairsProvenOn(plan, link.host) }));
+    const prove = ({ link, pairs }: (typeof work)[number]) =>
+      clock.onHost(link.host, () => link.request('prove', { pairs }));
+    await Promise.all(work.filter(({ pairs }) => pairs.length === 0).map(prove));
+    // One after the other over all hosts: the counters are read while nothing else runs.
+    for (const each of work.filter(({ pairs }) => pairs.length > 0)) await prove(each);
   });
   await step(options, 'publish', (all) => all((link) => link.request('publish', {})));
   signal.throwIfAborted();

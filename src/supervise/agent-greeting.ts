@@ -17,17 +17,22 @@ export function greetStarter(greeting: AgentGreeting): void {
   }
 }
 
+/** Exit status of the shell below: an agent has a socket there, none was started. */
+export const AGENT_THERE = 75;
+
 /**
  * argv of a POSIX shell that starts an agent detached: session of its own, no input, output appended to `log`.
  * It ends when the agent has greeted, with the greeting as its output, or with nothing when the agent died before.
+ * `unless`: a socket that, where it is there, makes it end with `AGENT_THERE` at once; nobody may listen on it any more.
  */
-export function startAgentArgv(log: string, agent: readonly string[]): string[] {
-  return ['/bin/sh', '-c', START_AGENT, 'start-agent', log, ...agent, '--greet'];
+export function startAgentArgv(log: string, agent: readonly string[], unless = ''): string[] {
+  return ['/bin/sh', '-c', START_AGENT, 'start-agent', log, unless, ...agent, '--greet'];
 }
 
 const START_AGENT = `umask 077
-log=$1
-shift
+log=$1 socket=$2
+shift 2
+[ -z "$socket" ] || [ ! -S "$socket" ] || exit ${AGENT_THERE}
 mkdir -p "\${log%/*}" && : >>"$log" || exit 73
 cd /
 own=setsid
