@@ -2,6 +2,7 @@ import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine
 import { argValue } from '../engine-args.ts';
 import { hasEncoder, hasHybridKv, hasStateSpace } from '../model/model-traits.ts';
 import { isGemma, isGptOss } from '../model-family.ts';
+import { SPECULATION, speculatesAlike } from './speculation.ts';
 import { cachesPrefixes, tensorRanks, transfers } from './worker-shape.ts';
 
 /**
@@ -69,7 +70,7 @@ const WORKER_RULES: readonly WorkerRule[] = [
 ];
 
 /** Options that enter the hash by which two workers recognise each other: unequal ones fail at the first request. */
-const MUST_MATCH = ['dtype', 'kv-cache-dtype', 'attention-backend', 'speculative-config', 'hf-overrides'] as const;
+const MUST_MATCH = ['dtype', 'kv-cache-dtype', 'attention-backend', SPECULATION, 'hf-overrides'];
 
 const PAIR_RULES: readonly PairRule[] = [
   {
@@ -105,7 +106,9 @@ export function workerCombinations(worker: WorkerSettings): FoundCombination[] {
 
 /** What a prefill and a decode worker must share, and combinations of the two. Findings stand at the decode worker. */
 export function checkPair(prefill: WorkerSettings, decode: WorkerSettings): EngineFindings {
-  const problems = MUST_MATCH.filter((flag) => flagText(prefill, flag) !== flagText(decode, flag)).map((flag) => ({
+  const differ = (flag: string): boolean =>
+    flag === SPECULATION ? !speculatesAlike(prefill, decode) : flagText(prefill, flag) !== flagText(decode, flag);
+  const problems = MUST_MATCH.filter(differ).map((flag) => ({
     path: [...decode.path, 'args', flag],
     message: `\`${flag}\` is ${flagText(decode, flag)} for decode but ${flagText(prefill, flag)} for prefill workers; NIXL needs them equal`,
   }));
