@@ -16,7 +16,7 @@ export function knownHosts(
     ...(from?.hosts ?? []),
     ...(from?.spareHosts ?? []),
   ]);
-  return [...new Map(all.toReversed().map((entry) => [entry.name, entry])).values()].toReversed();
+  return all.filter(({ name }, index) => all.findIndex((other) => other.name === name) === index);
 }
 
 /** The same hosts, told apart by whether they have a part in the deployment. */

@@ -4,7 +4,8 @@ import { until } from '../base/until.ts';
 import type { PendingChange, RollingRecord } from '../deployment/record.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
-import type { ProcessSpec } from '../plan/launch-plan.ts';
+import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
+import { isLostPort } from '../plan/lost-port.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import {
@@ -23,11 +24,14 @@ import type { Changes } from './changes.ts';
 import { emptiedHosts } from './emptied-hosts.ts';
 import { sortHosts } from './host-entries.ts';
 import type { RecordKeeper } from './record-keeper.ts';
+import { cannotRoll, refuseLosses } from './rolling-refusals.ts';
 import { othersReady } from './rolling-restart.ts';
 
 /** Patience with agents that are being replaced. */
 const AGENTS_BACK_MS = 30_000;
 const JOIN_LOOK_MS = 100;
+/** Ports chosen by dynamo that were taken between plan and start: plan anew this often. */
+const PORT_RETRIES = 3;
 /** Not the new recipe's fault. */
 const BLOCKED: ReadonlySet<ErrorCode> = new Set(['HOST_UNREACHABLE', 'CONNECT_FAILED', 'DISCOVERY_UNREACHABLE']);
 const GOES_ON =
@@ -140,13 +144,20 @@ export class RollingChange {
       events.write('rolling', `stands still: ${messageOf(error)}`);
       if (!(error instanceof DynamoError)) throw error;
       throw new DynamoError(error.code, error.message, {
-        hint: `Everything serves as it did before this step. ${error.hint ?? ''}`.trim(),
+        hint: `${this.#asItIs()} ${error.hint ?? ''}`.trim(),
         details: [...error.details, ...details()],
         cause: error,
       });
     }
     this.#finish();
     return done;
+  }
+
+  /** For whoever reads why it stands still. */
+  #asItIs(): string {
+    const { out } = this.#rolling;
+    if (!out) return 'Everything serves as it did before this step.';
+    return `${out.specs[0]!.name} is out of service; the same command brings it back, or its successor.`;
   }
 
   /** Hosts of what runs; one that has nothing to run any more is not waited for. */
@@ -171,12 +182,18 @@ export class RollingChange {
     return code === 'DISCOVERY_UNREACHABLE' || Boolean(change) || this.#rolling.out !== null || this.#away().length > 0;
   }
 
-  async #nextStep(): Promise<RollingStep | undefined> {
+  /** `from`: as it was before a step, to plan that one anew without the ports of `lost`. */
+  async #nextStep(
+    from?: { plan: LaunchPlan; planInput: PlanInput; stale: string[] },
+    lost: readonly ProcessSpec[] = [],
+  ): Promise<RollingStep | undefined> {
     const { request, stale } = this.#rolling;
-    const { plan } = this.#context.record.current;
-    const input = await this.#context.changes.currentInput({ spares: true, request });
+    const { changes, record } = this.#context;
+    const input = await changes.currentInput({ spares: true, request, ...(from && { from: from.planInput }) });
     if (input.facts.length === 0) throw new DynamoError('HOST_UNREACHABLE', 'no host of the deployment answers');
-    return nextRollingStep(input, plan, { target: request.planInput!, stale });
+    const takenPorts = [...(input.takenPorts ?? []), ...lost.flatMap((spec) => Object.values(spec.ports))];
+    const state = { target: request.planInput!, stale: from?.stale ?? stale };
+    return nextRollingStep({ ...input, takenPorts }, from?.plan ?? record.current.plan, state);
   }
 
   async #carryOut(step: RollingStep): Promise<void> {
@@ -185,20 +202,12 @@ export class RollingChange {
     const rolling = this.#rolling;
     const stale = rolling.stale.filter((name) => !step.removed.includes(name));
     const after = { ...rolling, stale, out: null };
-    const { added, stages } = step;
-    const whole = planOf(step.recipe, plan, step.processes, stages);
+    const { added, stages, removed } = step;
     const withStep = { ...planInput!, recipe: step.recipe };
     if (!step.between) {
+      const whole = planOf(step.recipe, plan, step.processes, stages);
       await changes.carryOut(
-        this.#change({
-          what: step.what,
-          plan: whole,
-          planInput: withStep,
-          added,
-          stages,
-          removed: step.removed,
-          rolling: after,
-        }),
+        this.#change({ what: step.what, plan: whole, planInput: withStep, added, stages, removed, rolling: after }),
       );
       return;
     }
@@ -213,14 +222,34 @@ export class RollingChange {
         rolling: { ...after, out: { specs, plan, planInput: planInput! } },
       }),
     );
-    try {
-      await changes.carryOut(
-        this.#change({ what: step.what, plan: whole, planInput: withStep, added, stages, removed: [], rolling: after }),
-      );
-    } catch (error) {
-      if (this.#context.signal.aborted) throw error;
-      await this.#bringBack();
-      throw error;
+    await this.#bringIn(step, { plan, planInput: planInput!, stale: rolling.stale }, after);
+  }
+
+  /** The successor of one that is out. Ports that were taken since they were chosen are chosen anew. */
+  async #bringIn(
+    step: RollingStep,
+    before: { plan: LaunchPlan; planInput: PlanInput; stale: string[] },
+    after: RollingRecord,
+  ): Promise<void> {
+    const { changes, events, signal } = this.#context;
+    for (let next = step, tries = 1; ; tries += 1) {
+      const { what, recipe, processes, added, stages } = next;
+      const plan = planOf(recipe, before.plan, processes, stages);
+      const planInput = { ...before.planInput, recipe };
+      try {
+        await changes.carryOut(this.#change({ what, plan, planInput, added, stages, removed: [], rolling: after }));
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const again =
+          tries <= PORT_RETRIES && isLostPort(error, added) ? await this.#nextStep(before, added) : undefined;
+        if (!again) {
+          await this.#bringBack();
+          throw error;
+        }
+        events.write('rolling', `${added[0]!.name}: a port was taken between plan and start; planning with others`);
+        next = again;
+      }
     }
   }
 
@@ -296,20 +325,4 @@ export class RollingChange {
     if (!rolling) throw new Error('no rolling replacement is under way');
     return rolling;
   }
-}
-
-function refuseLosses({ deployment }: StartRequest, steps: readonly RollingStep[]): void {
-  const losses = steps.filter((step) => step.loses);
-  if (losses.length === 0) return;
-  throw new DynamoError('RECIPE_CHANGED', `${deployment} cannot be brought to this recipe without a gap`, {
-    details: losses.map(({ what }) => what),
-    hint: 'Add --replace to --rolling to do it all the same, or give the group another worker first: `dynamo scale`.',
-  });
-}
-
-function cannotRoll({ deployment }: StartRequest, why: readonly string[]): DynamoError {
-  return new DynamoError('RECIPE_CHANGED', `${deployment} cannot be brought to this recipe one process at a time`, {
-    details: why.map((what) => `changed: ${what}`),
-    hint: 'Use --replace without --rolling: it stops what runs first.',
-  });
 }

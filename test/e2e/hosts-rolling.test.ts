@@ -144,8 +144,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
 
   it('the link to a host is cut while its worker is out: that is told, and it goes on by itself when the link is back', async () => {
     const before = await fleet.ready();
-    const host = fleet.host('host-3');
-    const name = before.processes.find((one) => one.role === 'decode' && one.host === host.name)!.name;
+    const frontend = named(before, 'frontend').host;
+    const { name } = before.processes.find((one) => one.role === 'decode' && one.host !== frontend)!;
+    const host = hostOf(before, name);
     host.run('touch /tmp/hang');
     fleet.writeRecipe(workers('four', 3));
     const asked = fleet.serve('--rolling');
@@ -159,7 +160,12 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
     expect(told.stderr).toContain(`no agent answers on ${host.name}`);
     expect(told.stderr).toContain('It goes on by itself');
     host.wire('whole');
-    await waitFor('the replacement to be done', () => (record().rolling ?? null) === null, 120_000);
+    const since = Date.now();
+    await waitFor('the replacement to be done', () => (record().rolling ?? null) === null, 120_000).catch(
+      (error: Error) => {
+        throw new Error(`${error.message}: ${record().rolling?.problem}\n${fleet.events(since).join('\n')}`);
+      },
+    );
     await rolled('four');
   });
 

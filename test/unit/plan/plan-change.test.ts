@@ -5,12 +5,13 @@ import { type PlanInput, planLaunch } from '../../../src/plan/plan-launch.ts';
 import { parseScaleTarget } from '../../../src/plan/scale-targets.ts';
 import { loadText, recordedFacts } from '../../helpers/recipes.ts';
 
-async function running(recipeText: string, facts = '8xh100'): Promise<{ input: PlanInput; plan: LaunchPlan }> {
+async function running(recipeText: string, ...facts: string[]): Promise<{ input: PlanInput; plan: LaunchPlan }> {
   const { recipe } = await loadText(recipeText);
+  const hosts = facts.length === 0 ? ['8xh100'] : facts;
   const input: PlanInput = {
     recipe,
     deployment: recipe.name,
-    facts: [recordedFacts(facts)],
+    facts: hosts.map((host) => recordedFacts(host)),
     selfCommand: ['dynamo'],
     discoveryRoot: '/state/discovery',
   };
@@ -58,6 +59,23 @@ describe('planScaling', () => {
       { prefill: 'prefill-2', decode: 'decode-1' },
     ]);
     expect(change.removed).toEqual([]);
+  });
+
+  it('spreads new workers around those that run', async () => {
+    const before = await running(
+      "name: s\nmodel: m\nengine: mocker\ndiscovery: { backend: etcd, endpoints: ['http://10.0.0.9:2379'] }\nworkers: { prefill: {}, decode: {} }\n",
+      ...['h100-1', 'h100-2', 'h100-3'],
+    );
+    const hosts = (specs: readonly { name: string; host: string }[]) =>
+      specs.map(({ name, host }) => `${name} ${host}`);
+    expect(hosts(before.plan.processes)).toEqual(['prefill-0 h100-1', 'decode-0 h100-2', 'frontend h100-1']);
+    expect(before.plan.hosts).toEqual(['h100-1', 'h100-2']);
+    const change = scale(before, 'decode=2');
+    expect(hosts(change.added)).toEqual(['decode-1 h100-3']);
+    expect(change.plan.hosts).toEqual(['h100-1', 'h100-2', 'h100-3']);
+    expect(hosts(scale({ input: change.input, plan: change.plan }, 'decode=3', 'prefill=2').added)).toEqual([
+      ...['prefill-1 h100-2', 'decode-2 h100-1'],
+    ]);
   });
 
   it('refuses what does not fit beside what runs', async () => {

@@ -9,10 +9,11 @@ interface Running {
   plan: LaunchPlan;
 }
 
-async function planned(text: string, facts = '8xh100'): Promise<Running> {
+async function planned(text: string, ...facts: string[]): Promise<Running> {
   const { recipe } = await loadText(text);
+  const hosts = facts.length === 0 ? ['8xh100'] : facts;
   const input: PlanInput = {
-    ...{ recipe, deployment: recipe.name, facts: [recordedFacts(facts)] },
+    ...{ recipe, deployment: recipe.name, facts: hosts.map((host) => recordedFacts(host)) },
     ...{ selfCommand: ['dynamo'], discoveryRoot: '/state/discovery' },
   };
   return { input, plan: planLaunch(input) };
@@ -144,5 +145,37 @@ describe('a rolling replacement', () => {
     expect(await other('name: r\nmodel: m\nengine: vllm\nworkers: { aggregated: { gpus: 1 } }\n')).toEqual([
       'the roles of the workers of m',
     ]);
+  });
+
+  it('leaves hosts that are no longer named, also with workers that span them, and moves nobody else', async () => {
+    const text = `name: h
+model: m
+engine: mocker
+discovery: { backend: etcd, endpoints: ['http://10.0.0.9:2379'] }
+workers: { prefill: { replicas: 2 }, decode: { nodes: 2 } }
+`;
+    const before = await planned(text, 'h100-1', 'h100-2', 'h100-3');
+    const hostsOf = (plan: LaunchPlan) => plan.processes.map(({ name, host }) => `${name} ${host}`);
+    expect(hostsOf(before.plan)).toEqual([
+      ...['prefill-0 h100-1', 'prefill-1 h100-2', 'decode-0 h100-1', 'decode-0-node1 h100-2', 'frontend h100-1'],
+    ]);
+    const { what, stale, steps } = preview(before, await planned(text, 'h100-1', 'h100-3'));
+    expect(stale).toEqual(['prefill-1', 'decode-0']);
+    expect(what).toEqual([
+      'prefill-1: replaced by one on h100-3',
+      'decode-0: replaced by decode-1, which is up before it goes',
+    ]);
+    expect(steps.at(-1)!.processes.map(({ host }) => host)).not.toContain('h100-2');
+    const same = await planned(text, 'h100-1', 'h100-2', 'h100-3', 'h100-4');
+    expect(preview(before, same).steps).toEqual([]);
+  });
+
+  it('moves a frontend only where its host is no longer named', async () => {
+    const text = (mode: string) => `${BASE}frontend: { routerMode: ${mode}, replicas: 2 }\n`;
+    const before = await planned(text('kv'), 'h100-1', 'h100-2');
+    const hostsIn = async (...facts: string[]) =>
+      preview(before, await planned(text('random'), ...facts)).steps.map(({ added }) => added[0]!.host);
+    expect(await hostsIn('h100-2', 'h100-1')).toEqual(['h100-1', 'h100-1']);
+    expect((await hostsIn('h100-2')).slice(-2)).toEqual(['h100-2', 'h100-2']);
   });
 });
