@@ -193,17 +193,27 @@ export class AgentLinks {
   }
 
   /**
-   * Takes an uncommitted start back everywhere. An agent that cannot be told does so by itself when its lease is over.
-   * Resolves with whether all were told.
+   * Takes an uncommitted start back everywhere. An agent that cannot be told does so by itself when its lease is over; one that
+   * another launcher holds has nothing of ours. `onlyOurs`: hosts that were not attached to are left alone, because somebody else is about
+   * to. Resolves with whether all were told, and whether all are ours.
    */
-  async undo(): Promise<boolean> {
+  async undo(onlyOurs: boolean): Promise<{ all: boolean; ours: boolean }> {
     let all = true;
+    let ours = true;
     for (const link of this.#links) {
+      if (onlyOurs && !link.isOurs) {
+        ours = false;
+        continue;
+      }
       try {
         await this.#reach(link);
         await link.request('undo', {});
         await link.leave();
       } catch (error) {
+        if (error instanceof DynamoError && error.code === 'DEPLOYMENT_BUSY') {
+          ours = false;
+          continue;
+        }
         all = false;
         this.#options.events.write(
           'undo',
@@ -211,7 +221,7 @@ export class AgentLinks {
         );
       }
     }
-    return all;
+    return { all, ours };
   }
 
   /** A host that falls silent in the middle of a request would be waited for without end. */

@@ -293,9 +293,9 @@ class Controller {
       error instanceof DynamoError ? error : new DynamoError('START_LOST', messageOf(error), { cause: error });
     if (!(error instanceof DynamoError)) this.#options.log.error({ err: error }, 'the start failed unexpectedly');
     this.#events.write('failed', failure.message);
-    const isUndone = await this.#links.undo();
-    // An agent that was not told may have to read that there is no commit record.
-    if (isUndone && this.#store.isOpen) await this.#store.empty(this.#record.current);
+    const { all: isUndone, ours } = await this.#links.undo(failure.code === 'DEPLOYMENT_BUSY');
+    // An agent that was not told may have to read that there is no commit record; what another launcher registered is not ours.
+    if (isUndone && ours && this.#store.isOpen) await this.#store.empty(this.#record.current);
     // A host that could not be told may find the record and keep what it runs: whoever comes next has to look.
     this.#record.setPhase(!isUndone && this.#mayBeCommitted ? 'stopping' : 'failed', failure);
     this.#hooks.startFailed(failure.message);

@@ -94,6 +94,32 @@ describe('another launcher with a deployment of the same name', () => {
     await demo.stop();
   });
 
+  it('waits its turn on an idle host that somebody else has just attached to', async () => {
+    await demo.start([trivialProcess('worker-0')]);
+    await demo.ready();
+    const first = await demo.agentPeer();
+    const second = await demo.agentPeer();
+    const { owner, epoch } = JSON.parse(readFileSync(agentPaths(demo.dir, 'local').epoch, 'utf8')) as {
+      owner: string;
+      epoch: number;
+    };
+    await first.request('attach', attachAs(owner, epoch + 1));
+    await first.request('stop', { force: true });
+    await expect(second.request('attach', attachAs('ada@elsewhere 1', 1))).rejects.toMatchObject({
+      code: 'DEPLOYMENT_BUSY',
+      message: expect.stringMatching(/^local is about to run a deployment trivial that \S+@\S+ started$/),
+    });
+    first.close();
+    await waitFor('the host to be free', () =>
+      second.request('attach', attachAs('ada@elsewhere 1', 1)).then(
+        ({ phase }) => phase === 'idle',
+        () => undefined,
+      ),
+    );
+    second.close();
+    await demo.empty();
+  });
+
   it('may use the host once nothing runs there, though it has counted fewer epochs', async () => {
     const { pid } = await demo.start([trivialProcess('worker-0')]);
     await demo.ready();
