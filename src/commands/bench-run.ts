@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
 import { benchAction } from '../bench/bench-action.ts';
@@ -8,6 +7,7 @@ import { findEndpoint } from '../deployment/local-view.ts';
 import { stopDeployment } from '../deployment/start-deployment.ts';
 import { listDeploymentNames } from '../deployment/state-dir.ts';
 import { listBuiltInRecipes } from '../recipe/find-recipe.ts';
+import { forgetEphemeral } from './forget-ephemeral.ts';
 import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
 
 export interface BenchCommandFlags extends BenchFlags {
@@ -66,7 +66,7 @@ async function benchRecipe(recipe: string, flags: BenchCommandFlags): Promise<vo
   } finally {
     await stopDeployment(name, dir, { force: false });
     say(`${name} is stopped; nothing is left`);
-    if (isFine && !flags.keep) rmSync(dir, { recursive: true, force: true });
+    if (isFine && !flags.keep) await forgetEphemeral(launch.prepared, say);
     else say(`state and logs are kept: dynamo logs ${name}`);
   }
 }

@@ -1,15 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { formatBytes } from '../base/bytes.ts';
 import { DynamoError, ERRORS, messageOf, type SerializedError } from '../base/errors.ts';
-import { stateHome } from '../deployment/state-dir.ts';
 import { type HostRemains, removeRemains, surveyHost } from '../hosts/clean-host.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
-import { hostPlaces } from '../hosts/host-places.ts';
-import type { HostTransport } from '../hosts/host-transport.ts';
 import { openTransport } from '../hosts/open-transport.ts';
 import { didYouMean } from '../yaml/nearest.ts';
 import type { HostsFlags } from './hosts.ts';
 import { hostsOfFlags } from './hosts-run.ts';
+import { placesOn } from './places-on.ts';
 
 interface Survey {
   entry: HostEntry;
@@ -54,7 +52,7 @@ function chosen(entries: readonly HostEntry[], names: readonly string[]): readon
 async function survey(entry: HostEntry): Promise<Survey> {
   try {
     await using transport = await openTransport(entry);
-    return { entry, remains: await surveyHost(transport, await placesOf(entry, transport)), error: null };
+    return { entry, remains: await surveyHost(transport, await placesOn(entry, transport)), error: null };
   } catch (error) {
     return { entry, remains: [], error: asDynamoError(entry, error) };
   }
@@ -75,7 +73,7 @@ async function remove({ entry, remains, error }: Survey): Promise<Result> {
   if (error || kept.length === remains.length) return result;
   try {
     await using transport = await openTransport(entry);
-    const done = await removeRemains(transport, await placesOf(entry, transport), remains);
+    const done = await removeRemains(transport, await placesOn(entry, transport), remains);
     return {
       ...result,
       removed: remains
@@ -92,12 +90,6 @@ async function remove({ entry, remains, error }: Survey): Promise<Result> {
   } catch (thrown) {
     return { ...result, error: asDynamoError(entry, thrown).toJSON() };
   }
-}
-
-async function placesOf(entry: HostEntry, transport: HostTransport) {
-  const { stdout } = await transport.exec(['sh', '-c', 'printf %s "$HOME"'], { timeoutMs: 30_000 });
-  const places = hostPlaces(entry, stdout.toString('utf8'));
-  return entry.local && entry.stateDir === undefined ? { ...places, stateDir: stateHome() } : places;
 }
 
 async function confirmed(may: readonly HostRemains[], surveys: readonly Survey[]): Promise<boolean> {

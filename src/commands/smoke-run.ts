@@ -1,12 +1,12 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { formatDuration } from '../base/duration.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
-import { until } from '../base/until.ts';
 import type { DeploymentSnapshot, PhaseSnapshot, StepSnapshot } from '../deployment/snapshot.ts';
 import { stopDeployment } from '../deployment/start-deployment.ts';
 import { type CheckOutcome, toJunit } from '../smoke/junit.ts';
+import { nothingLeft } from '../smoke/nothing-left.ts';
 import { smokeChecks } from '../smoke/smoke-checks.ts';
-import { processesWithEnv } from '../supervise/identity.ts';
+import { forgetEphemeral } from './forget-ephemeral.ts';
 import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
 import type { SmokeFlags } from './smoke.ts';
 import { describeLongStart, describePhases } from './status-text.ts';
@@ -37,12 +37,17 @@ export async function runSmoke(recipe: string, flags: SmokeFlags): Promise<void>
     failure = error;
   }
   await report.check('stops', () => stopDeployment(name, dir, { force: false })).catch(() => {});
-  await report.check('leaves nothing', () => nothingIsLeft(dir)).catch(() => {});
+  await report
+    .check('leaves nothing', () =>
+      nothingLeft({ plan: launch.prepared.plan, dir, hosts: launch.prepared.hosts ?? [], env: process.env }),
+    )
+    .catch(() => {});
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, interrupt);
   const suite = `dynamo smoke ${loaded.recipe.name}`;
   if (flags.junit) writeFileSync(flags.junit, toJunit(suite, report.outcomes, report.startPhases));
   report.print();
-  if (report.failed === 0 && failure === undefined && !flags.keep) rmSync(dir, { recursive: true, force: true });
+  if (report.failed === 0 && failure === undefined && !flags.keep)
+    await forgetEphemeral(launch.prepared, (text) => void process.stderr.write(`${text}\n`));
   if (failure !== undefined) throw failure;
   if (report.failed > 0) {
     throw new DynamoError('CHECK_FAILED', `${report.failed} of ${report.outcomes.length} checks failed`, {
@@ -106,16 +111,4 @@ class Report {
     if (this.#json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else process.stdout.write(`${passed} checks passed, ${this.failed} failed\n`);
   }
-}
-
-async function nothingIsLeft(dir: string): Promise<void> {
-  let left: number[] = [];
-  const gone = await until(
-    () => {
-      left = processesWithEnv('DYNAMO_DEPLOYMENT_DIR', (value) => value === dir);
-      return left.length === 0 ? true : undefined;
-    },
-    { deadlineMs: 5_000 },
-  );
-  if (!gone) throw new Error(`processes are left: ${left.join(', ')}`);
 }

@@ -55,6 +55,14 @@ export class EtcdStore implements RecordStore {
     return [...(await this.#readRange({ keys_only: true })).keys()];
   }
 
+  /** Records and the mark, whole keys; whether or not the store was opened. */
+  async everyKey(): Promise<string[]> {
+    const start = Buffer.from(this.#folder);
+    const request = { key: start, range_end: endOfPrefix(start), keys_only: true };
+    const { kvs } = await this.#endpoints.call((client) => client.kv.range(request));
+    return kvs.map(({ key }) => key.toString());
+  }
+
   async keysWith(beginnings: readonly string[]): Promise<string[]> {
     const success = beginnings.map((beginning) => {
       const key = this.#keyOf(beginning);

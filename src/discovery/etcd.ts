@@ -21,8 +21,8 @@ export async function createEtcdDiscovery(
   spec: EtcdSpec,
   options: DiscoveryOptions & Pick<RecordDiscoveryOptions, 'useHints'>,
 ): Promise<Discovery> {
-  if (options.mayBeAway) return new RecordDiscovery(new PendingStore(() => connect(spec, options)), options);
-  const store = await connect(spec, options);
+  if (options.mayBeAway) return new RecordDiscovery(new PendingStore(() => connectEtcd(spec, options)), options);
+  const store = await connectEtcd(spec, options);
   try {
     await store.open();
   } catch (error) {
@@ -32,7 +32,8 @@ export async function createEtcdDiscovery(
   return new RecordDiscovery(store, options);
 }
 
-async function connect(spec: EtcdSpec, options: DiscoveryOptions): Promise<EtcdStore> {
+/** The store of a deployment, in which nothing is read or written yet. */
+export async function connectEtcd(spec: EtcdSpec, options: DiscoveryOptions): Promise<EtcdStore> {
   const settings = await readEtcdSettings(spec);
   return new EtcdStore({
     endpoints: new EtcdEndpoints(settings, Math.max(MIN_CALL_TIMEOUT_MS, options.ttlMs / 2)),

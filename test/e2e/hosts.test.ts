@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ERRORS } from '../../src/base/errors.ts';
 import { ask, Sandbox } from '../helpers/deployment-sandbox.ts';
 import { hasEtcd } from '../helpers/etcd-server.ts';
+import type { TestHost } from '../helpers/test-host.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
 
 /** The quickstart recipe on two hosts that have nothing of ours, by the command line alone. */
@@ -47,7 +49,26 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
     const { checks } = JSON.parse(stdout) as { checks: { name: string; failure: string | null }[] };
     expect(checks.filter(({ failure }) => failure !== null)).toEqual([]);
     expect(checks.filter(({ name }) => name.endsWith('transfers KV blocks'))).toHaveLength(4);
-    for (const host of net.hosts) expect(host.processes()).toEqual([]);
+    expect(checks.at(-1)?.name).toBe('leaves nothing');
+    for (const host of net.hosts) {
+      expect(host.processes()).toEqual([]);
+      expect(host.run('ls ~/.local/state/dynamo/deployments')).not.toContain('smoke-');
+    }
     expect(sandbox.processes()).toEqual([]);
+  });
+
+  it('smoke names what stays on another host', async () => {
+    await using sandbox = new Sandbox();
+    const [, host] = net.hosts as [TestHost, TestHost];
+    const args = ['smoke', 'quickstart', '--name', 'smoked', ...flags(sandbox)];
+    // Somebody who took the deployment's environment and will not go.
+    const stray = 'DYNAMO_DEPLOYMENT_DIR=$HOME/.local/state/dynamo/deployments/smoked setsid sleep 600';
+    const smoke = sandbox.start(...args);
+    await smoke.readUntil(/ok {4}starts and is ready/);
+    const pid = host.run(`${stray} >/dev/null 2>&1 & echo $!`).trim();
+    const code = await smoke.exited;
+    host.run(`kill ${pid}`);
+    expect(code).toBe(ERRORS.CHECK_FAILED.exit);
+    expect(smoke.stdout).toMatch(/FAIL {2}leaves nothing .*\n {6}left behind: host-2: process \d+: sleep 600/);
   });
 });
