@@ -1,5 +1,4 @@
 import { DynamoError } from '../base/errors.ts';
-import type { HostEntry } from '../hosts/host-entry.ts';
 import { type HostReport, unreachable } from '../hosts/inspect-hosts.ts';
 import type { HeldGpus } from '../plan/held-gpus.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
@@ -53,16 +52,4 @@ export function hostsAway(reports: readonly HostReport[]): Blocked | undefined {
     report.error ? [{ host: report.entry.name, gpus: [], why: report.error.message }] : [],
   );
   return { error, obstacles };
-}
-
-/** Whether GPUs of that host are shared with anybody: `DYNAMO_GPU_STRANGERS`, of this machine's environment or the host's entry. */
-export function allowsStrangers(
-  host: string,
-  hosts: readonly HostEntry[] | undefined,
-  env: NodeJS.ProcessEnv,
-): boolean {
-  const entry = hosts?.find(({ name }) => name === host);
-  const own = entry?.env['DYNAMO_GPU_STRANGERS'];
-  const isHere = entry === undefined || entry.local;
-  return (own ?? (isHere ? env['DYNAMO_GPU_STRANGERS'] : undefined)) === 'allow';
 }

@@ -7,6 +7,7 @@ import { readFactsFile } from '../hosts/facts-file.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
 import { collectLocalFacts } from '../hosts/local-facts.ts';
+import { sharesGpus } from '../hosts/shares-gpus.ts';
 import { checkEngines } from '../plan/check-engines.ts';
 import { type HeldGpus, heldGpus } from '../plan/held-gpus.ts';
 import { knowModels } from '../plan/know-models.ts';
@@ -19,7 +20,7 @@ import { type LoadedRecipe, loadRecipe } from '../recipe/load-recipe.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { engineCommands } from './engine-commands.ts';
-import { allowsStrangers, type Blocked, hostsAway, planAround } from './plan-around.ts';
+import { type Blocked, hostsAway, planAround } from './plan-around.ts';
 import { askHostsToPlan, hostsOfRecipe, setupsOf, usableFacts } from './plan-for-hosts.ts';
 
 export interface PrepareArgs {
@@ -112,7 +113,7 @@ function heldBy(
   if (args.facts) return {};
   const record = readRecord(deploymentPaths(dir).record);
   if (record?.phase === 'committed' && record.recipeHash === recipeHash(recipe)) return {};
-  return heldGpus(facts, deployment, (host) => allowsStrangers(host, hosts, args.env));
+  return heldGpus(facts, deployment, (host) => sharesGpus(host, hosts, args.env));
 }
 
 /**

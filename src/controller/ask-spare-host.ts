@@ -32,6 +32,6 @@ export async function askSpareHost(
   const { facts } = report;
   const [problem] = hostProblems([{ entry, facts }]).filter(({ severity }) => severity === 'error');
   if (problem) throw new Error(problem.message);
-  const { gpus, listeningPorts, ephemeralPorts, bootId } = facts;
-  return { ...before, gpus, listeningPorts, ephemeralPorts, bootId };
+  const { gpus, listeningPorts, ephemeralPorts, bootId, gpuUsers, gpuLocks } = facts;
+  return { ...before, gpus, listeningPorts, ephemeralPorts, bootId, gpuUsers, gpuLocks };
 }

@@ -1,6 +1,8 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { DeploymentRecord, PendingChange, ScaledNote } from '../deployment/record.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
+import { sharesGpus } from '../hosts/shares-gpus.ts';
+import { heldGpus } from '../plan/held-gpus.ts';
 import { isLostPort } from '../plan/lost-port.ts';
 import { type PlannedChange, planScaling } from '../plan/plan-change.ts';
 import { planHash } from '../plan/plan-hash.ts';
@@ -214,7 +216,8 @@ export class Changes {
       onLeftOut: (host, why) => events.write('change', `nothing new is put on ${host}: ${why}`),
     });
     const hosts = planInput.hosts && (await withOwnKit(planInput.hosts, entries));
-    return { ...planInput, facts, ...(hosts && { hosts }) };
+    const held = heldGpus(facts, name, (host) => sharesGpus(host, entries, process.env));
+    return { ...planInput, facts, ...(hosts && { hosts }), heldGpus: held };
   }
 }
 

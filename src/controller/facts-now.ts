@@ -34,8 +34,10 @@ export async function factsNow(
       const { name } = before;
       try {
         if (isConnected(name)) {
-          const { gpus, listeningPorts } = await links.to(name).request('facts', {}, FACTS_TIMEOUT_MS);
-          return { ...before, gpus: before.gpus.length > 0 ? before.gpus : gpus, listeningPorts };
+          const { gpus, listeningPorts, gpuUsers, gpuLocks } = await links
+            .to(name)
+            .request('facts', {}, FACTS_TIMEOUT_MS);
+          return { ...before, gpus: before.gpus.length > 0 ? before.gpus : gpus, listeningPorts, gpuUsers, gpuLocks };
         }
         if (!spares) return undefined;
         if (whyAlone !== undefined) throw new Error(whyAlone);

@@ -76,6 +76,13 @@ it('starts as soon as another deployment is stopped, and holds nothing until the
   });
   expect(lines).toContainEqual({ error: expect.objectContaining({ code: 'NOT_FREE', exit: 4 }) });
   await served('other', '--set', 'workers.aggregated.replicas=1');
+  // Scaling goes by the same.
+  const scale = () => box.run('scale', 'aggregated=2', '--deployment', 'holder');
+  const short = await scale();
+  expect(short.stderr).toContain('held by other (aggregated-0)');
+  await box.run('stop', 'other');
+  const grown = await scale();
+  expect(grown.code, grown.stderr).toBe(0);
 });
 
 it('ends on Ctrl-C with a status of its own, and on what waiting does not mend at once', async () => {
