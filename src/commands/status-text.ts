@@ -106,6 +106,7 @@ function notes(snapshot: DeploymentSnapshot): string[] {
       lines.push(
         `The discovery store is away for ${agent.host}: ${agent.storeProblem}. Serving goes on, nothing new is registered.`,
       );
+    if (agent.state === 'stopped') lines.push(`${agent.host} is stopped; nothing is left there.`);
     if (agent.state === 'lost' && snapshot.state !== 'stopped' && snapshot.state !== 'failed')
       lines.push(`No agent answers on ${agent.host}: what runs there goes on, nothing is restarted.`);
   }

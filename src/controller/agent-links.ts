@@ -38,12 +38,19 @@ export class AgentLinks {
   #links: AgentLink[] = [];
   #keepUp: ((link: AgentLink) => void) | undefined;
 
+  readonly #stopped = new Set<string>();
+
   constructor(options: AgentLinksOptions) {
     this.#options = options;
   }
 
   get all(): readonly AgentLink[] {
     return this.#links;
+  }
+
+  /** Hosts on which `stop` has left nothing. */
+  get stopped(): readonly string[] {
+    return [...this.#stopped];
   }
 
   /** What each agent that answers said last, times in it brought up to now. */
@@ -166,6 +173,7 @@ export class AgentLinks {
         await this.#reach(link);
         const { leftPids } = await this.#whileItAnswers(link, link.request('stop', { force }));
         if (leftPids.length === 0) await link.leave();
+        if (leftPids.length === 0) this.#stopped.add(link.host);
         return leftPids;
       } catch (error) {
         if (!(error instanceof DynamoError) || !AWAY.has(error.code)) failures.push(error);

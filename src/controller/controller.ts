@@ -322,6 +322,7 @@ class Controller {
     if (this.#record.known && this.#record.current.phase !== 'stopped') this.#record.setPhase('stopping');
     if (this.#record.known) await this.#hooks.stopping(force);
     const leftPids = await this.#links.stop(force).catch((error: unknown) => {
+      if (this.#record.known) this.#record.note({ stoppedHosts: [...this.#links.stopped] });
       if (error instanceof DynamoError && error.code === 'STOP_INCOMPLETE') this.#leaveUnfinished(error);
       throw error;
     });

@@ -47,7 +47,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
     startedAt: record.startedAt,
     startSteps: record.startSteps ?? [],
     controller: parts.controllerPid === null ? null : { pid: parts.controllerPid },
-    agents: hosts.map((host) => agentSnapshot(host, parts.agents.get(host))),
+    agents: hosts.map((host) => agentSnapshot(host, record, parts.agents.get(host))),
     hosts: hosts.map((host) => ({
       ...hostSnapshot(host, record, parts.agents.get(host)),
       copying: parts.copies?.get(host) ?? null,
@@ -83,8 +83,8 @@ function stateOf(
   return isWell ? 'ready' : 'degraded';
 }
 
-function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnapshot {
-  if (!status) return { host, pid: null, state: 'lost', storeProblem: null };
+function agentSnapshot(host: string, record: DeploymentRecord, status: AgentStatus | undefined): AgentSnapshot {
+  if (!status) return { host, pid: null, state: isStopped(host, record) ? 'stopped' : 'lost', storeProblem: null };
   return {
     host,
     pid: status.identity.pid,
@@ -93,8 +93,13 @@ function agentSnapshot(host: string, status: AgentStatus | undefined): AgentSnap
   };
 }
 
+/** A stop that could not reach all hosts has left nothing on this one. */
+const isStopped = (host: string, { phase, stoppedHosts }: DeploymentRecord): boolean =>
+  phase === 'stopping' && stoppedHosts?.includes(host) === true;
+
 /** Of devices only those that the hosts file lets us use: its agent sees them all, whoever they are for. */
-function hostSnapshot(name: string, { planInput }: DeploymentRecord, status: AgentStatus | undefined): HostSnapshot {
+function hostSnapshot(name: string, record: DeploymentRecord, status: AgentStatus | undefined): HostSnapshot {
+  const { planInput } = record;
   const { gpus, nics } = planInput?.hosts?.[name] ?? {};
   const facts = planInput?.facts.find((known) => known.name === name);
   const isOurs = (link: string): boolean =>
@@ -102,7 +107,7 @@ function hostSnapshot(name: string, { planInput }: DeploymentRecord, status: Age
   return {
     name,
     reachable: status !== undefined,
-    agent: agentSnapshot(name, status).state,
+    agent: agentSnapshot(name, record, status).state,
     gpus: status?.gpus?.filter(({ index }) => gpus?.includes(index) ?? true) ?? [],
     links: status?.links?.filter((link) => nics === undefined || isOurs(link.name)) ?? [],
   };
@@ -128,7 +133,7 @@ type Spec = DeploymentRecord['plan']['processes'][number];
 
 /** No agent speaks for it: unknown is not dead, unless the deployment as a whole is down. */
 function unknownProcess(spec: Spec, record: DeploymentRecord, agentAnswers: boolean): ProcessSnapshot {
-  const down = record.phase === 'stopped' || record.phase === 'failed';
+  const down = record.phase === 'stopped' || record.phase === 'failed' || isStopped(spec.host, record);
   return {
     name: spec.name,
     role: spec.role,

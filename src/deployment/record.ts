@@ -41,6 +41,8 @@ export interface DeploymentRecord {
   scaled?: ScaledNote | null;
   /** A change under way, written down before anything of it is done. */
   change?: PendingChange | null;
+  /** Of a stop that is not finished: hosts on which nothing is left. */
+  stoppedHosts?: string[];
   /** It is on its way to another recipe, one process after the other. */
   rolling?: RollingRecord | null;
 }

@@ -70,8 +70,11 @@ export interface CopySnapshot {
 export interface AgentSnapshot {
   host: string;
   pid: number | null;
-  /** `in-doubt`: it cannot read the commit record and keeps everything as it is. */
-  state: 'connected' | 'lost' | 'in-doubt';
+  /**
+   * `in-doubt`: it cannot read the commit record and keeps everything as it is. `stopped`: nothing is left on its host, while another host
+   * is still to be stopped.
+   */
+  state: 'connected' | 'lost' | 'in-doubt' | 'stopped';
   /** Why its host cannot use the discovery store: serving goes on, nothing new is registered. Null while it can. */
   storeProblem: string | null;
 }

@@ -21,7 +21,11 @@ it('a stop with a host that does not answer ends the rest, says what stays, and 
     details: [expect.stringContaining('b: ')],
   });
   expect(readStat(here!)).toBeUndefined();
-  expect(demo.record).toMatchObject({ phase: 'stopping', error: { code: 'STOP_INCOMPLETE' } });
+  expect(demo.record).toMatchObject({
+    phase: 'stopping',
+    error: { code: 'STOP_INCOMPLETE' },
+    stoppedHosts: ['local'],
+  });
   await waitFor('the controller to end', async () => (await demo.snapshot()) === undefined);
   // The frozen agent has the request in its socket: it may act on it now that it is awake. The next stop finds either.
   await stopDeployment('trivial', demo.dir, { force: true });

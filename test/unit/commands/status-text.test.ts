@@ -94,6 +94,12 @@ describe('renderStatus', () => {
       'cannot read the commit record',
     );
     expect(renderStatus(makeSnapshot({}, { agents: [lost], state: 'stopped' }))).not.toContain('No agent');
+    const ended = { ...lost, host: 'gpu-1', state: 'stopped' as const };
+    const half = renderStatus(makeSnapshot({}, { agents: [ended, { ...lost, host: 'gpu-2' }], state: 'stopping' }));
+    expect(half).toContain(
+      'gpu-1 is stopped; nothing is left there.\nNo agent answers on gpu-2: what runs there goes on',
+    );
+    expect(half).not.toContain('No agent answers on gpu-1');
     const away = { ...lost, state: 'connected' as const, storeProblem: 'etcd at x cannot be used: connection refused' };
     expect(renderStatus(makeSnapshot({}, { agents: [away] }))).toContain(
       'The discovery store is away for local: etcd at x cannot be used: connection refused. Serving goes on',

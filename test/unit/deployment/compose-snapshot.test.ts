@@ -64,6 +64,16 @@ describe('composeSnapshot', () => {
     expect(view.processes[0]?.waitingFor).toBeNull();
   });
 
+  it('of a stop that could not reach all hosts: what was stopped is gone, only the rest is unknown', () => {
+    const half = makeRecord({ phase: 'stopping', stoppedHosts: ['local'] });
+    const view = compose({ record: half, controllerPid: null, agents: none });
+    expect(view.agents.map(({ state }) => state)).toEqual(['stopped']);
+    expect(states(view)).toEqual(['exited', 'exited', 'exited']);
+    // Once it was started again, that says nothing any more.
+    const again = compose({ record: { ...half, phase: 'committed' }, controllerPid: null, agents: none });
+    expect(again.agents.map(({ state }) => state)).toEqual(['lost']);
+  });
+
   it('says which agent is in doubt', () => {
     const agents = new Map([['local', makeStatus(record, {}, { inDoubt: true })]]);
     expect(compose({ agents }).agents).toEqual([{ host: 'local', pid: 99, state: 'in-doubt', storeProblem: null }]);

@@ -152,7 +152,12 @@ describe('docs/json-output.md', () => {
       failed: true,
       unknown: true,
     };
-    const agent: Record<AgentSnapshot['state'], true> = { connected: true, lost: true, 'in-doubt': true };
+    const agent: Record<AgentSnapshot['state'], true> = {
+      connected: true,
+      lost: true,
+      'in-doubt': true,
+      stopped: true,
+    };
     const pair: Record<PairSnapshot['state'], true> = { unproven: true, proven: true, failed: true };
     expect(values(documented('Snapshot').get('state'))).toEqual(Object.keys(deployment).sort());
     expect(values(documented('Process').get('state'))).toEqual(Object.keys(process).sort());
