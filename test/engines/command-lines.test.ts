@@ -7,7 +7,7 @@ import type { LaunchPlan } from '../../src/plan/launch-plan.ts';
 import { planLaunch } from '../../src/plan/plan-launch.ts';
 import { loadRecipe } from '../../src/recipe/load-recipe.ts';
 import { hostsOf, planText, recordedFacts } from '../helpers/recipes.ts';
-import { engineFolder } from './support/environment.ts';
+import { engineFolder, START_DEADLINE_MS } from './support/environment.ts';
 
 interface Reading {
   error: string | null;
@@ -44,8 +44,9 @@ async function planBuiltIn(name: string): Promise<LaunchPlan> {
   return planLaunch({ recipe, facts: hostsOf(name), ...fixed });
 }
 
-const worker = (name: string, role: string, settings: string) =>
-  planText(`name: ${name}\nmodel: m\nengine: vllm\n${settings}\nworkers: ${role}\n`, [recordedFacts('8xh100')]);
+const worker = (name: string, role: string, settings: string, facts = [recordedFacts('8xh100')]) =>
+  planText(`name: ${name}\nmodel: m\nengine: vllm\n${settings}\nworkers: ${role}\n`, facts);
+const TWO_HOSTS = ['h100-1', 'h100-2'].map((name) => recordedFacts(name));
 const ONE = '{ aggregated: { gpus: 1 } }';
 const PAIR = '{ prefill: { gpus: 1 }, decode: { gpus: 1 } }';
 
@@ -53,22 +54,33 @@ const PAIR = '{ prefill: { gpus: 1 }, decode: { gpus: 1 } }';
 describe.skipIf(!engineFolder)('command lines, read by the installed vLLM', () => {
   let readings: Map<string, Reading>;
 
-  it('of every recipe and setting are taken', async () => {
-    const builtIn = readdirSync(path.join(packageRoot, 'recipes')).map((file) => path.basename(file, '.yaml'));
-    const plans = await Promise.all(builtIn.map(planBuiltIn));
-    const more = await Promise.all([
-      worker('cpu-tier', ONE, 'kvOffload: { cpu: 8GiB }'),
-      worker('disk-tier', ONE, 'kvOffload: { disk: { path: /kv, size: 9GiB } }'),
-      worker('both-tiers', ONE, 'kvOffload: { cpu: 8GiB, disk: { path: /kv } }'),
-      worker('pair-with-tier', PAIR, 'kvOffload: { cpu: 8GiB }\nkvEvents: true'),
-      ...['runai_streamer', 'fastsafetensors', 'sharded_state', 'modelexpress'].map((loader) =>
-        worker(loader, ONE, `load: { loader: ${loader}, settings: { concurrency: 4 } }`),
-      ),
-    ]);
-    readings = await readByVllm([...plans, ...more]);
-    expect(readings.size).toBeGreaterThan(30);
-    expect([...readings].filter(([, { error }]) => error !== null)).toEqual([]);
-  });
+  it(
+    'of every recipe and setting are taken',
+    async () => {
+      const builtIn = readdirSync(path.join(packageRoot, 'recipes')).map((file) => path.basename(file, '.yaml'));
+      const plans = await Promise.all(builtIn.map(planBuiltIn));
+      const more = await Promise.all([
+        worker('cpu-tier', ONE, 'kvOffload: { cpu: 8GiB }'),
+        worker('disk-tier', ONE, 'kvOffload: { disk: { path: /kv, size: 9GiB } }'),
+        worker('both-tiers', ONE, 'kvOffload: { cpu: 8GiB, disk: { path: /kv } }'),
+        worker('pair-with-tier', PAIR, 'kvOffload: { cpu: 8GiB }\nkvEvents: true'),
+        worker(
+          'two-hosts',
+          '{ aggregated: { gpus: 16, nodes: 2, args: { tensor-parallel-size: 8, pipeline-parallel-size: 2 } } }',
+          'discovery: { backend: etcd, endpoints: http://10.0.0.1:2379 }',
+          TWO_HOSTS,
+        ),
+        worker('ranks', '{ aggregated: { gpus: 4, args: { data-parallel-size: 4 } } }', 'kvEvents: true'),
+        ...['runai_streamer', 'fastsafetensors', 'sharded_state', 'modelexpress'].map((loader) =>
+          worker(loader, ONE, `load: { loader: ${loader}, settings: { concurrency: 4 } }`),
+        ),
+      ]);
+      readings = await readByVllm([...plans, ...more]);
+      expect(readings.size).toBeGreaterThan(30);
+      expect([...readings].filter(([, { error }]) => error !== null)).toEqual([]);
+    },
+    START_DEADLINE_MS,
+  );
 
   it('lead to the connectors and tiers that are meant', () => {
     const of = (name: string) => readings.get(name)?.connectors;
