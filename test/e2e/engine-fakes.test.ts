@@ -18,15 +18,19 @@ interface Faults {
   decode?: string;
   loadingMs?: number;
   lease?: string;
+  /** Data-parallel ranks of each worker (SGLang). */
+  ranks?: number;
 }
 
 function recipe(engine: 'sglang' | 'trtllm', faults: Faults): string {
+  const { ranks = 1 } = faults;
+  const shape = ranks > 1 ? `, tp-size: ${ranks}, dp-size: ${ranks}, enable-dp-attention: true` : '';
   const group = (role: 'prefill' | 'decode') => `
   ${role}:
-    gpus: 1
+    gpus: ${ranks}
     command: ['${process.execPath}', '${program(engine)}']
     env: { DYNAMO_FLAG_CHECK: 'off', FAKE_FAULTS: '${faults[role] ?? ''}', FAKE_LOADING_MS: '${faults.loadingMs ?? 0}' }
-    args: {${engine === 'sglang' ? ' page-size: 16 ' : ''}}
+    args: {${engine === 'sglang' ? ` page-size: 16${shape} ` : ''}}
     restart: { policy: on-failure, initialBackoff: 50ms }`;
   return `name: fake
 model: org/demo
@@ -38,12 +42,12 @@ workers:${group('prefill')}${group('decode')}
 `;
 }
 
-/** A sandbox on a machine with two GPUs, as far as `nvidia-smi` can tell. */
+/** A sandbox on a machine with four GPUs, as far as `nvidia-smi` can tell. */
 function sandbox(): Sandbox {
   const box = new Sandbox();
   const smi = box.file(
     'nvidia-smi',
-    '#!/bin/sh\nfor gpu in 0 1; do echo "$gpu, GPU-0000-$gpu, 81559, 0, NVIDIA H100 80GB HBM3"; done\n',
+    '#!/bin/sh\nfor gpu in 0 1 2 3; do echo "$gpu, GPU-0000-$gpu, 81559, 0, NVIDIA H100 80GB HBM3"; done\n',
   );
   chmodSync(smi, 0o755);
   box.env['PATH'] = `${path.dirname(smi)}:${process.env['PATH']}`;
@@ -125,6 +129,7 @@ describe.each(['sglang', 'trtllm'] as const)('%s with prefill and decode workers
       ? [
           ['no counter moves', { prefill: 'counter-flat' }, /no KV page was sent/],
           ['decode answers garbage with 200', { decode: 'garbage', lease: '1s' }, /KVPoll\.Bootstrapping/],
+          ['one of its ranks does not transfer', { prefill: 'last-rank-flat', ranks: 2 }, /prefill rank 1.*no KV page/],
           ['nobody comes to the room', { prefill: 'no-meeting', lease: '1s' }, /leg answered 500/],
         ]
       : [
@@ -141,4 +146,17 @@ describe.each(['sglang', 'trtllm'] as const)('%s with prefill and decode workers
     expect(serve.stderr).toMatch(message);
     await waitFor('nothing to be left', () => box.processes().length === 0);
   });
+});
+
+it('an SGLang worker with data-parallel ranks starts once each rank has handed over, and serves by all of them', async () => {
+  await using box = sandbox();
+  const serve = box.start('serve', box.file('recipe.yaml', recipe('sglang', { ranks: 2 })));
+  const { pairs, endpoint } = await box.ready('fake', 60_000);
+  expect(pairs.map(({ state }) => state)).toEqual(['proven']);
+  const texts = await Promise.all(Array.from({ length: 6 }, () => stream(endpoint).then(({ text }) => text)));
+  expect(new Set(texts).size).toBe(1);
+  const { stdout } = await box.run('doctor', 'kv-path', 'fake', '--json');
+  expect(stdout).toContain('prefill rank 1 → decode rank 1: ');
+  expect((await box.run('stop', 'fake')).code).toBe(0);
+  expect(await serve.exited).toBe(0);
 });

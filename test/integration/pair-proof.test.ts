@@ -11,6 +11,8 @@ import {
   otherTokens,
   prefill,
   pullFailed,
+  type RankFault,
+  rankedPair,
   wrongBlocks,
 } from '../fixtures/engines/vllm.ts';
 import { freePort } from '../helpers/free-port.ts';
@@ -69,16 +71,62 @@ describe('the proof of a vLLM pair', () => {
   });
 });
 
+describe('the proof of a vLLM pair with data-parallel ranks', () => {
+  async function prove(ranks: { prefill: number; decode: number }, fault?: RankFault) {
+    const workers = () => ({ prefill: first, decode: second });
+    const fake = rankedPair(ranks, workers, fault);
+    await using first: ScriptedWorker = await startScriptedWorker(fake.prefill);
+    await using second: ScriptedWorker = await startScriptedWorker(fake.decode);
+    fake.start();
+    const urls = { prefillUrl: first.url, decodeUrl: second.url };
+    const proof = await provePair({ ...names, ...urls, dialect: 'vllm-nixl', bootstrap: null }, never);
+    return { proof, seen: fake.seen };
+  }
+
+  it('takes each rank of both sides', async () => {
+    const { proof, seen } = await prove({ prefill: 2, decode: 3 });
+    expect(seen).toEqual(['prefill 0', 'decode 0', 'prefill 1', 'decode 1', 'prefill 0', 'decode 2']);
+    expect(proof.bytes).toBe(3 * 65_536);
+    expect(proof.facts).toContain(
+      'prefill rank 1 → decode rank 1: vllm:nixl_xfer_time_seconds_count of the decode worker rose by 1',
+    );
+  });
+
+  it('names no rank to a side that has only one', async () => {
+    expect((await prove({ prefill: 1, decode: 2 })).seen).toEqual(['prefill -', 'decode 0', 'prefill -', 'decode 1']);
+    expect((await prove({ prefill: 1, decode: 1 })).seen).toEqual(['prefill -', 'decode -']);
+  });
+
+  it('is not fooled by another rank that receives what this one does not', async () => {
+    await expect(prove({ prefill: 2, decode: 2 }, 'last-decode-rank-flat')).rejects.toMatchObject(
+      failsWith(/prefill rank 1 → decode rank 1: .*no KV block arrived/),
+    );
+  });
+
+  it('is not fooled by a prefill worker that has another rank compute it', async () => {
+    await expect(prove({ prefill: 2, decode: 1 }, 'header-ignored')).rejects.toMatchObject(
+      failsWith(/prefill rank 1: .*does not follow x-data-parallel-rank/),
+    );
+  });
+});
+
 describe('the proof of an SGLang pair', () => {
   async function prove(
     faults: { prefill?: SglangFault[]; decode?: SglangFault[] },
     waitMs = 30_000,
     cacheReport = true,
+    ranks = { prefill: 1, decode: 1 },
   ) {
     const bootstrapPort = await freePort();
     const common = { host: '127.0.0.1', port: 0, model: 'demo', pageSize: 16, cacheReport, waitMs };
-    await using first = await startSglang({ ...common, mode: 'prefill', bootstrapPort, faults: faults.prefill ?? [] });
-    await using second = await startSglang({ ...common, mode: 'decode', faults: faults.decode ?? [] });
+    const prefillOnly = { bootstrapPort, faults: faults.prefill ?? [], ranks: ranks.prefill };
+    await using first = await startSglang({ ...common, mode: 'prefill', ...prefillOnly });
+    await using second = await startSglang({
+      ...common,
+      mode: 'decode',
+      faults: faults.decode ?? [],
+      ranks: ranks.decode,
+    });
     const pair = { ...names, prefillUrl: first.url, decodeUrl: second.url, dialect: 'sglang-bootstrap' as const };
     return await provePair({ ...pair, bootstrap: { host: '127.0.0.1', port: bootstrapPort } }, never);
   }
@@ -97,6 +145,47 @@ describe('the proof of an SGLang pair', () => {
     [{ decode: ['error-after-200'] }, /the decode leg answered 500.*KVTransferError/],
   ] as [Parameters<typeof prove>[0], string | RegExp][])('fails with %j', async (faults, message) => {
     await expect(prove(faults)).rejects.toMatchObject(failsWith(message));
+  });
+
+  describe('with data-parallel ranks', () => {
+    const ranked = (prefill: SglangFault[] = [], ranks = { prefill: 3, decode: 2 }) =>
+      prove({ prefill }, 30_000, true, ranks);
+    const counted = 'sglang:kv_transfer_latency_ms_count of the prefill worker rose by 1';
+
+    it('takes each rank of both sides, and wants that rank’s own counters to rise', async () => {
+      const proof = await ranked();
+      expect(proof.bytes).toBe(3 * 1024 ** 2);
+      expect(proof.facts).toEqual([
+        `prefill rank 0 → decode rank 0: ${counted}`,
+        expect.stringMatching(/^prefill rank 0 → decode rank 0: asked again, .*48 cached tokens/),
+        `prefill rank 1 → decode rank 1: ${counted}`,
+        `prefill rank 2 → decode rank 0: ${counted}`,
+      ]);
+    });
+
+    it('takes every decode rank where those are more', async () => {
+      const proof = await ranked([], { prefill: 1, decode: 3 });
+      expect(proof.facts.filter((fact) => fact.includes(counted))).toEqual(
+        [0, 1, 2].map((rank) => `decode rank ${rank}: ${counted}`),
+      );
+    });
+
+    it('is not fooled by other ranks that transfer', async () => {
+      await expect(ranked(['last-rank-flat'])).rejects.toMatchObject(
+        failsWith(/prefill rank 2 → decode rank 0: .*no KV page was sent/),
+      );
+    });
+
+    it('says of which ranks no count is seen', async () => {
+      const proof = await ranked(['last-rank-elsewhere']);
+      expect(proof.facts.at(-1)).toMatch(/^prefill rank 2 → decode rank 0: answered; .*no count confirms/);
+    });
+
+    it('takes the counts of a server that does not tell them by rank', async () => {
+      const proof = await ranked(['no-rank-labels']);
+      expect(proof.facts.filter((fact) => fact.endsWith(counted))).toHaveLength(3);
+      await expect(ranked(['no-rank-labels', 'counter-flat'])).rejects.toMatchObject(failsWith('no KV page was sent'));
+    });
   });
 
   it('ends the waiting leg at once when the other one fails', async () => {

@@ -32,13 +32,14 @@ export function awaitCounters(
   url: string,
   areRisen: (samples: readonly Sample[]) => boolean,
   signal: AbortSignal,
+  deadlineMs = RISE_DEADLINE_MS,
 ): Promise<Sample[] | undefined> {
   return until(
     async () => {
       const samples = await readCounters(url, signal);
       return areRisen(samples) ? samples : undefined;
     },
-    { deadlineMs: RISE_DEADLINE_MS, intervalMs: 10, signal },
+    { deadlineMs, intervalMs: 10, signal },
   );
 }
 

@@ -24,3 +24,23 @@ export interface PairProof extends PairEvidence {
 export function bandwidth({ bytes, transferMs }: Pick<PairEvidence, 'bytes' | 'transferMs'>): number | null {
   return bytes === null || transferMs === null || transferMs <= 0 ? null : (bytes * 1_000) / transferMs;
 }
+
+/** One proof of those of all ranks: what they moved together, the slowest legs, and what each rests on. */
+export function joinEvidence(proofs: readonly PairEvidence[]): PairEvidence {
+  const [first, ...others] = proofs;
+  if (first === undefined) throw new Error('nothing was proven');
+  return others.reduce(
+    (sum, proof) => ({
+      bytes: add(sum.bytes, proof.bytes),
+      transferMs: add(sum.transferMs, proof.transferMs),
+      promptTokens: sum.promptTokens,
+      prefillMs: Math.max(sum.prefillMs, proof.prefillMs),
+      decodeMs: Math.max(sum.decodeMs, proof.decodeMs),
+      facts: [...sum.facts, ...proof.facts],
+      failedTries: [...sum.failedTries, ...proof.failedTries],
+    }),
+    first,
+  );
+}
+
+const add = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a + b);

@@ -58,12 +58,13 @@ export async function sendLeg(
   body: Buffer,
   requestId: string,
   signal: AbortSignal,
+  headers: Record<string, string> = {},
 ): Promise<LegAnswer> {
   const began = performance.now();
   const answer = await fetchText(`${url}/v1/completions`, {
     method: 'POST',
     body,
-    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId, ...headers },
     timeoutMs: LEG_TIMEOUT_MS,
     signal,
   }).catch((error: unknown) => {

@@ -1,8 +1,10 @@
 import { decodeLegBody, FAILED_TRANSFERS, kvTransferParamsOf, prefillLegBody } from '../../engines/vllm/kv-transfer.ts';
+import type { Sample } from '../../telemetry/prometheus-text.ts';
 import type { ProvePair } from '../protocol.ts';
 import { awaitCounters, readCounters, riseOf } from './counters.ts';
 import type { PairEvidence } from './pair-evidence.ts';
 import { agreeOnPrompt, drawRequest, type LegAnswer, LegRefused, sendLeg } from './proof-request.ts';
+import { addressable, forEachRank, type RankPair, rankPairs, ranksIn, samplesOf } from './ranks.ts';
 
 /** What a decode worker counts when KV blocks have arrived from elsewhere (`vllm:` metrics of NixlConnector). */
 const TRANSFERS = 'vllm:nixl_xfer_time_seconds_count';
@@ -18,14 +20,40 @@ const TRIES = 3;
  */
 const CONTACTS = 3;
 
+/** Label of an engine behind one server: a data-parallel rank. */
+const RANK = 'engine';
+/** Pins a request to one of them (`entrypoints/openai/engine/serving.py`). */
+const RANK_HEADER = 'x-data-parallel-rank';
+/** What a prefill worker counts when it has computed a prompt. */
+const PROMPT_TOKENS = 'vllm:prompt_tokens_total';
+
 /**
  * vLLM with NIXL: the decode worker counts the transfers that reached it, and the tokens they brought. The two legs must also
- * agree on the first token: a decode worker with another prompt's blocks answers 200, counts a transfer, and is wrong.
+ * agree on the first token: a decode worker with another prompt's blocks answers 200, counts a transfer, and is wrong. Data-parallel
+ * ranks are engines of their own with side channels of their own: each takes part at least once.
  */
 export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promise<PairEvidence> {
+  const [prefill, decode] = await Promise.all(
+    [pair.prefillUrl, pair.decodeUrl].map(async (url) => addressable(ranksIn(await knownRanks(url, signal), RANK))),
+  );
+  const pairs = rankPairs(prefill ?? 1, decode ?? 1);
+  return forEachRank(pairs, (ranks) => proveRanks(pair, ranks, signal));
+}
+
+/** A prefill worker without metrics is one that has no ranks; a decode worker proves nothing without. */
+async function knownRanks(url: string, signal: AbortSignal): Promise<Sample[]> {
+  try {
+    return await readCounters(url, signal);
+  } catch {
+    signal.throwIfAborted();
+    return [];
+  }
+}
+
+async function proveRanks(pair: ProvePair, ranks: RankPair, signal: AbortSignal): Promise<PairEvidence> {
   const failedTries: string[] = [];
   for (let attempt = 1; ; attempt += 1) {
-    const { evidence, prefill, decode } = await contact(pair, failedTries, signal);
+    const { evidence, prefill, decode } = await contact(pair, ranks, failedTries, signal);
     evidence.failedTries = failedTries;
     evidence.facts.push(...failedTries.map((failure) => `a try before this one failed: ${failure}`));
     const agreement = firstTokenAgrees(prefill, decode);
@@ -38,10 +66,15 @@ export async function proveVllmPair(pair: ProvePair, signal: AbortSignal): Promi
   }
 }
 
-async function contact(pair: ProvePair, failedTries: string[], signal: AbortSignal): ReturnType<typeof tryOnce> {
+async function contact(
+  pair: ProvePair,
+  ranks: RankPair,
+  failedTries: string[],
+  signal: AbortSignal,
+): ReturnType<typeof tryOnce> {
   for (;;) {
     try {
-      return await tryOnce(pair, signal);
+      return await tryOnce(pair, ranks, signal);
     } catch (error) {
       const isContact = error instanceof LegRefused && error.leg === 'decode' && error.status === 500;
       if (!isContact || failedTries.length + 1 >= CONTACTS) throw error;
@@ -52,29 +85,37 @@ async function contact(pair: ProvePair, failedTries: string[], signal: AbortSign
 
 async function tryOnce(
   pair: ProvePair,
+  ranks: RankPair,
   signal: AbortSignal,
 ): Promise<{ evidence: PairEvidence; prefill: LegAnswer; decode: LegAnswer }> {
-  const before = await readCounters(pair.decodeUrl, signal);
+  const ofDecode = (samples: readonly Sample[]) => samplesOf(samples, RANK, ranks.decode);
+  const before = ofDecode(await readCounters(pair.decodeUrl, signal));
+  const prefillBefore = ranks.prefill === null ? [] : await readCounters(pair.prefillUrl, signal);
   const { id, body } = drawRequest(pair, { return_token_ids: true });
-  const prefill = await sendLeg('prefill', pair.prefillUrl, prefillLegBody(body), id, signal);
+  const prefill = await sendLeg('prefill', pair.prefillUrl, prefillLegBody(body), id, signal, pinTo(ranks.prefill));
   const params = kvTransferParamsOf(prefill.body);
   if (!params) throw new Error('the prefill leg returned no kv_transfer_params: does it run with a KV connector?');
-  const decode = await sendLeg('decode', pair.decodeUrl, decodeLegBody(body, params), id, signal);
+  const decodeBody = decodeLegBody(body, params);
+  const decode = await sendLeg('decode', pair.decodeUrl, decodeBody, id, signal, pinTo(ranks.decode));
   const promptTokens = agreeOnPrompt(prefill, decode);
-  const after = await awaitCounters(
-    pair.decodeUrl,
-    (samples) =>
-      riseOf(TRANSFERS, before, samples) > 0 && riseOf(TRANSFERRED_TOKENS, before, samples) >= pair.blockSize,
-    signal,
+  const after = ofDecode(
+    (await awaitCounters(
+      pair.decodeUrl,
+      (samples) =>
+        riseOf(TRANSFERS, before, ofDecode(samples)) > 0 &&
+        riseOf(TRANSFERRED_TOKENS, before, ofDecode(samples)) >= pair.blockSize,
+      signal,
+    )) ?? [],
   );
-  if (!after) {
-    const failed = riseOf(FAILED_TRANSFERS, before, await readCounters(pair.decodeUrl, signal));
+  if (after.length === 0) {
+    const failed = riseOf(FAILED_TRANSFERS, before, ofDecode(await readCounters(pair.decodeUrl, signal)));
     throw new Error(
       failed > 0
         ? 'the request was answered, but the decode worker counts a failed transfer'
         : 'the request was answered, but the transfer counters of the decode worker did not rise: no KV block arrived',
     );
   }
+  if (ranks.prefill !== null) await sawPrompt(pair, ranks.prefill, prefillBefore, signal);
   const bytes = riseOf(TRANSFERRED_BYTES, before, after);
   const seconds = riseOf(TRANSFER_SECONDS, before, after);
   return {
@@ -93,6 +134,16 @@ async function tryOnce(
     prefill,
     decode,
   };
+}
+
+const pinTo = (rank: number | null): Record<string, string> => (rank === null ? {} : { [RANK_HEADER]: String(rank) });
+
+/** Throws unless that very rank has computed a prompt: otherwise another one has been proven. */
+async function sawPrompt(pair: ProvePair, rank: number, before: readonly Sample[], signal: AbortSignal): Promise<void> {
+  const ofRank = (samples: readonly Sample[]) => samplesOf(samples, RANK, rank);
+  const hasRisen = (samples: readonly Sample[]) => riseOf(PROMPT_TOKENS, ofRank(before), ofRank(samples)) > 0;
+  if (await awaitCounters(pair.prefillUrl, hasRisen, signal)) return;
+  throw new Error(`KV blocks arrived, but not from this rank: the prefill worker does not follow ${RANK_HEADER}`);
 }
 
 /** Undefined where the engine does not tell its tokens. */
