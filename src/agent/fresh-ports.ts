@@ -61,7 +61,9 @@ export class FreshPorts {
     const { purpose, count, first, last } = fresh;
     const own = runOf(spec.ports[purpose] ?? first, count);
     const host = new URL(spec.url).hostname;
-    for (const start of candidates(own[0]! + lives * count, fresh)) {
+    // Above those that others have, too: below may lie the port of a life of theirs that a peer still addresses.
+    const above = fresh.whenTaken ? 0 : 1 + Math.max(0, ...this.#heldByOthers(spec, fresh));
+    for (const start of candidates(Math.max(own[0]! + lives * count, above), fresh)) {
       const run = runOf(start, count);
       const avoided = this.#taken(spec);
       if (run.some((port) => avoided.has(port) || claimed.includes(port))) continue;
@@ -71,6 +73,15 @@ export class FreshPorts {
       claimed.splice(-count);
     }
     throw new DynamoError('PORT_IN_USE', `no other free port from ${first} to ${last} for ${purpose} of ${spec.name}`);
+  }
+
+  /** Ports of this purpose in the same range. */
+  #heldByOthers(spec: ProcessSpec, { purpose, first, last }: FreshPort): number[] {
+    return this.#specs().flatMap(({ name, ports, freshPorts = [] }) => {
+      const port = ports[purpose];
+      if (name === spec.name || port === undefined || port < first || port > last) return [];
+      return [port + (freshPorts.find((fresh) => fresh.purpose === purpose)?.count ?? 1) - 1];
+    });
   }
 
   /** Its own of now are among them: no purpose gets the port that another had. */

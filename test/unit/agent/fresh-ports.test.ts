@@ -46,6 +46,14 @@ describe('ports of a restarted process', () => {
     expect(both.map((spec) => spec.ports['sideChannel']).sort()).toEqual([5604, 5605]);
   });
 
+  it('are not those of another worker’s earlier life, which a peer may still address', async () => {
+    // prefill-1 began at 5601.
+    const specs = [worker('prefill-0', 5600), worker('prefill-1', 5603)];
+    expect((await renewer(specs).ports.renew(specs[0]!)).ports['sideChannel']).toBe(5604);
+    const atTheEnd = [worker('prefill-0', 5600), worker('prefill-1', 5609)];
+    expect((await renewer(atTheEnd).ports.renew(atTheEnd[0]!)).ports['sideChannel']).toBe(5601);
+  });
+
   it('stay where they may, and are left when a stranger has them: in the flag and the URL, too', async () => {
     // Ports below 1024: who has them is looked up on this machine, and nobody does.
     const spec: ProcessSpec = {
