@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DeploymentRecord } from '../../src/deployment/record.ts';
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
+import type { KvPathReport } from '../../src/doctor/check-kv-path.ts';
+import type { TokenReport } from '../../src/doctor/check-tokens.ts';
+import type { KvEventLine, KvEventTally } from '../../src/doctor/watch-kv-events.ts';
 import { kvEventDecoder } from '../../src/engines/kv-event-payload.ts';
 import type { KvEvent } from '../../src/engines/kv-events.ts';
 import { readVllmEvents } from '../../src/engines/vllm/kv-events.ts';
 import { decodeLegBody, kvTransferParamsOf, prefillLegBody } from '../../src/engines/vllm/kv-transfer.ts';
 import { openKvEventSockets } from '../../src/routing/kv-event-sockets.ts';
 import { followKvEvents } from '../../src/routing/kv-event-stream.ts';
+import { smokeChecks } from '../../src/smoke/smoke-checks.ts';
 import { ownWorld, processesOfRun, readStat } from '../../src/supervise/identity.ts';
 import { describeEngineSurface } from '../contract/engine-surface.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
@@ -24,6 +30,9 @@ const SETTLE_MS = 90_000;
 const BLOCK_SIZE = 128;
 const isGone = (pid: number) => ['Z', undefined].includes(readStat(pid)?.state);
 const EXTERNAL = { source: 'external_kv_transfer' };
+
+const portOf = ({ processes }: DeploymentSnapshot, name: string): number =>
+  processes.find((process) => process.name === name)!.ports['sideChannel']!;
 
 /** An event, for comparing: as Python reads it, and as dynamo does. */
 function byPython(event: KvEventMessage['events'][number]): object {
@@ -42,6 +51,9 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
   let endpoint = '';
   let prefill = '';
   let decode = '';
+
+  /** Of every life of both workers. */
+  const usedSideChannels: number[] = [];
 
   const status = (): Promise<DeploymentSnapshot> => box.status(NAME);
   const find = async (name: string): Promise<ProcessSnapshot> =>
@@ -76,6 +88,7 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     endpoint = snapshot.endpoint;
     const url = (name: string) => snapshot.processes.find((process) => process.name === name)!.url;
     [prefill, decode] = [url('prefill-0'), url('decode-0')];
+    usedSideChannels.push(...['prefill-0', 'decode-0'].map((name) => portOf(snapshot, name)));
   }, 2 * START_DEADLINE_MS);
 
   afterAll(async () => {
@@ -220,6 +233,76 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
     });
   });
 
+  describe('doctor', () => {
+    it('moves KV cache, and tells how fast and by what it went', async () => {
+      const { code, stdout, stderr } = await box.run('doctor', 'kv-path', NAME, '--repeat', '2', '--json');
+      expect(code, stderr).toBe(0);
+      const { pairs } = JSON.parse(stdout) as { pairs: KvPathReport[] };
+      expect(pairs).toMatchObject([{ prefill: 'prefill-0', decode: 'decode-0', ok: true, dialect: 'vllm-nixl' }]);
+      const { best, transport } = pairs[0]!;
+      expect(best!.promptTokens).toBeGreaterThan(2 * BLOCK_SIZE);
+      for (const figure of [best!.bytes, best!.transferMs, best!.bytesPerSecond]) expect(figure).toBeGreaterThan(0);
+      // UCX was asked to say it (UCX_PROTO_INFO in the recipe).
+      expect(transport.transports).not.toEqual([]);
+      expect(transport.message).toMatch(/^UCX carries KV cache by \S+\/\S+/);
+    });
+
+    it('says in the worker’s words what a pair refuses, and what to do', async () => {
+      const asked = await box.run('doctor', 'kv-path', NAME, '--prompt-words', '4000', '--repeat', '1');
+      expect(asked.code).toBe(8);
+      const refusal =
+        /^FAIL {2}prefill-0 → decode-0 {2}the prefill leg answered 400: This model's maximum context length/;
+      expect(asked.stdout).toMatch(refusal);
+      expect(asked.stdout).toContain('→ Ask with fewer `--prompt-words`.');
+    });
+
+    it('finds the same tokens on both workers, and in what the decode worker renders', async () => {
+      const { code, stdout, stderr } = await box.run('doctor', 'tokens', NAME, '--json');
+      expect(code, `${stdout}\n${stderr}`).toBe(0);
+      const { cases } = JSON.parse(stdout) as TokenReport;
+      expect(cases.length).toBeGreaterThan(8);
+      for (const { name, agree, detail, sides } of cases) {
+        expect([name, agree], detail).toEqual([name, true]);
+        expect(sides.map(({ who }) => who)).toEqual(['prefill-0', 'decode-0', 'decode-0 (render)']);
+        for (const { ids, promptTokens } of sides) expect(ids).toHaveLength(promptTokens!);
+      }
+    });
+
+    it('prints what both workers publish of their KV caches', async () => {
+      const watching = box.run('doctor', 'kv-events', NAME, '--for', '15', '--json');
+      const prompt = tokenIds(3 * BLOCK_SIZE + 5, 85);
+      expect((await complete(endpoint, { prompt, max_tokens: 2 })).status).toBe(200);
+      const { code, stdout, stderr } = await watching;
+      expect(code, stderr).toBe(0);
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as KvEventLine & { tallies?: KvEventTally[] });
+      for (const worker of ['prefill-0', 'decode-0']) {
+        const stored = lines.flatMap((line) =>
+          line.worker === worker && 'event' in line && line.event.kind === 'stored' ? [...line.event.tokens] : [],
+        );
+        expect(stored.join()).toContain(prompt.slice(0, 3 * BLOCK_SIZE).join());
+      }
+      const tallies = lines.at(-1)!.tallies!;
+      expect(tallies.map(({ worker, problems }) => [worker, problems])).toEqual([
+        ['prefill-0', 0],
+        ['decode-0', 0],
+      ]);
+      for (const { known, stored } of tallies) expect(stored).toBeGreaterThanOrEqual(known);
+    });
+  });
+
+  it('passes what smoke checks', async () => {
+    const { plan } = JSON.parse(
+      readFileSync(path.join(box.deploymentDir(NAME), 'deployment.json'), 'utf8'),
+    ) as DeploymentRecord;
+    const snapshot = await status();
+    const { signal } = new AbortController();
+    for (const check of smokeChecks(plan, snapshot.pairs))
+      await expect(check.run({ plan, snapshot, signal }), check.name).resolves.toBeUndefined();
+  });
+
   // What comes now takes workers away; each leaves the deployment whole again.
 
   /** Waits until a worker is ready in a new incarnation and its pair has been proven again. */
@@ -233,6 +316,11 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
       START_DEADLINE_MS,
     );
     expect(after.generation).toBeGreaterThan(before.generation);
+    // Whoever still addresses the one before must find nobody, rather than another worker's blocks.
+    const sideChannel = after.ports['sideChannel']!;
+    expect(sideChannel).not.toBe(before.ports['sideChannel']);
+    expect(usedSideChannels).not.toContain(sideChannel);
+    usedSideChannels.push(sideChannel);
     expect(proofs()).toBeGreaterThan(proofsBefore);
     expect((await status()).pairs).toMatchObject([{ state: 'proven' }]);
     [prefill, decode] = [(await find('prefill-0')).url, (await find('decode-0')).url];
