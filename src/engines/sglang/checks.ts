@@ -14,6 +14,7 @@ import {
 import {
   dataRanks,
   hasDpAttention,
+  keepsPrefixes,
   onCpu,
   parallelSize,
   pipelineRanks,
@@ -154,7 +155,7 @@ function checkTransfer(worker: WorkerSettings): RecipeIssue[] {
 }
 
 function checkTiers(worker: WorkerSettings): RecipeIssue[] {
-  const { kvOffload, path, args, role } = worker;
+  const { kvOffload, path, args } = worker;
   if (!kvOffload) return [];
   const at = (...keys: string[]) => [...path, 'kvOffload', ...keys];
   const problems: RecipeIssue[] = [];
@@ -170,7 +171,7 @@ function checkTiers(worker: WorkerSettings): RecipeIssue[] {
     problems.push({ path: at('disk'), message: 'HiCache has one store behind the host memory: `disk` or `remote`' });
   if (argValue(args, 'disable-radix-cache') === true)
     problems.push({ path: at(), message: 'HiCache extends the radix cache, which `args` switch off' });
-  if (role === 'decode' && argValue(args, 'disaggregation-decode-enable-radix-cache') !== true)
+  if (!keepsPrefixes(worker))
     problems.push({
       path: at(),
       message:

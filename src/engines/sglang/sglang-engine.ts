@@ -11,7 +11,7 @@ import { hierarchicalCache } from './hierarchical-cache.ts';
 import { loading } from './loading.ts';
 import { modelUse } from './model-use.ts';
 import { SGLANG_METRICS, SGLANG_PHASES } from './startup.ts';
-import { dataRanks, onCpu, pageSize, parallelSize, transfers } from './worker-shape.ts';
+import { dataRanks, keepsPrefixes, onCpu, pageSize, parallelSize, transfers } from './worker-shape.ts';
 
 /** SGLang's own default of the prefill worker's bootstrap server. */
 const BOOTSTRAP_FROM = 8_998;
@@ -90,7 +90,7 @@ function ports(worker: WorkerSettings): PortWish[] {
     ...(worker.role === 'prefill'
       ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true as const, flag: BOOTSTRAP_FLAG }]
       : []),
-    ...(worker.kvEvents
+    ...(worker.kvEvents && keepsPrefixes(worker)
       ? [
           { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks, flag: EVENTS_FLAG },
           { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks, flag: EVENTS_FLAG },
@@ -196,6 +196,12 @@ function handOver(worker: WorkerSettings, placement: WorkerPlacement): EngineLau
 
 function events(worker: WorkerSettings, { ports: given }: WorkerPlacement): EngineLaunch {
   if (!worker.kvEvents) return { argv: [], env: {}, reasons: [] };
+  if (!keepsPrefixes(worker))
+    return {
+      argv: [],
+      env: {},
+      reasons: ['publishes no KV events: an SGLang decode worker keeps no prefix cache to tell of'],
+    };
   const config = {
     publisher: 'zmq',
     // Only a wildcard makes SGLang listen; with an address it would connect to it.

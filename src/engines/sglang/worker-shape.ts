@@ -20,6 +20,10 @@ export const pipelineRanks = ({ args }: WorkerSettings): number => argNumber(arg
 export const dataRanks = ({ args }: WorkerSettings): number => argNumber(args, DATA_FLAGS, 1);
 export const hasDpAttention = ({ args }: WorkerSettings): boolean => argValue(args, 'enable-dp-attention') === true;
 
+/** Of prefix caches it publishes; a decode worker has none unless it is told to. */
+export const keepsPrefixes = ({ role, args }: WorkerSettings): boolean =>
+  role !== 'decode' || argValue(args, 'disaggregation-decode-enable-radix-cache') === true;
+
 /** GPUs: with DP attention the data-parallel ranks divide the tensor-parallel ones, without it they multiply them. */
 export function parallelSize(worker: WorkerSettings): number {
   const ranks = tensorRanks(worker) * pipelineRanks(worker);

@@ -74,6 +74,16 @@ describe('sglang', () => {
     });
   });
 
+  it('publishes KV events where there is a prefix cache, and says so where there is none', () => {
+    const decode = worker({ role: 'decode', kvEvents: true });
+    expect(sglangEngine.ports(decode).map(({ purpose }) => purpose)).not.toContain('kvEvents');
+    const { argv, reasons } = launch(decode);
+    expect(argv).not.toContain('--kv-events-config');
+    expect(reasons).toContain('publishes no KV events: an SGLang decode worker keeps no prefix cache to tell of');
+    const cached = worker({ ...decode, args: { 'disaggregation-decode-enable-radix-cache': true } });
+    expect(launch(cached).argv).toContain('--kv-events-config');
+  });
+
   it('writes switches as SGLang has them, without a no-form, and the page size once', () => {
     const { argv } = launch(
       worker({ role: 'aggregated', args: { 'trust-remote-code': true, 'enable-lora': false, 'page-size': 16 } }),
