@@ -31,7 +31,7 @@ const ENGINES = [
     variable: 'DYNAMO_TEST_VLLM',
     folder: environmentFolder(),
     prepare: prepareEnvironment,
-    files: ['test/engines/aggregated.test.ts', 'test/engines/disaggregated.test.ts'],
+    files: ['command-lines', 'aggregated', 'disaggregated'].map((name) => `test/engines/${name}.test.ts`),
     notes: [
       "One line of NIXL's Python wrapper is patched there: its progress thread pauses (NIXL_PTHR_DELAY_US) instead of spinning, which would keep a core busy with each idle worker.",
     ],
