@@ -7,7 +7,7 @@ import { portHolder } from '../hosts/port-holder.ts';
 import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
 import { gpuLockFolder } from '../supervise/lock-folder.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
-import { sentSecret } from './sent-secrets.ts';
+import { recalledSecret, sentSecret } from './sent-secrets.ts';
 import { tryBind } from './try-bind.ts';
 
 const LOCK_TRIES = 4;
@@ -132,19 +132,21 @@ export class Reservations {
   }
 }
 
-/** The value a process gets; throws when the place a secret is named at is empty. */
+/** The value a process gets: what was sent, what lies at its place, what a living process has. Throws when there is none. */
 export function resolveEnvValue(value: EnvValue): string {
   if (typeof value === 'string') return value;
   const sent = sentSecret(value);
   if (sent !== undefined) return sent;
   if ('fromEnv' in value) {
-    const found = process.env[value.fromEnv];
-    if (found === undefined || found === '') throw new Error(`the variable ${value.fromEnv} is not set`);
-    return found;
+    const found = process.env[value.fromEnv] || recalledSecret(value);
+    if (found) return found;
+    throw new Error(`the variable ${value.fromEnv} is not set`);
   }
   try {
     return readFileSync(value.fromFile, 'utf8').trim();
   } catch (error) {
+    const found = recalledSecret(value);
+    if (found !== undefined) return found;
     throw new Error(`cannot read ${value.fromFile} (${systemCode(error)})`);
   }
 }

@@ -1,3 +1,5 @@
+import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
+import { readVariable } from '../supervise/identity.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
 
 /** What the controller has sent of secrets. In memory only: neither journal nor log nor disk ever has them. */
@@ -9,6 +11,31 @@ export function rememberSecrets(secrets: SentSecrets = {}): void {
 }
 
 /** The secret at a place of the controller's machine, if it was sent. */
-export function sentSecret(value: { fromEnv: string } | { fromFile: string }): string | undefined {
-  return known.get('fromEnv' in value ? `env:${value.fromEnv}` : `file:${value.fromFile}`);
+export function sentSecret(value: SecretPlace): string | undefined {
+  return known.get(placeOf(value));
 }
+
+/** What processes were found to have that an agent before this one had started. In memory only, too. */
+const recalled = new Map<string, string>();
+
+/**
+ * Reads the secrets of a process that lives from its own environment: an agent and a controller that died together have taken what they
+ * knew with them. `pid`: its shim or its engine.
+ */
+export function recallSecrets(spec: Pick<ProcessSpec, 'env'>, pid: number): void {
+  for (const [name, value] of Object.entries(spec.env)) {
+    if (typeof value === 'string') continue;
+    const text = readVariable(pid, name);
+    if (text) recalled.set(placeOf(value), text);
+  }
+}
+
+/** For a secret that is at its place no more. */
+export function recalledSecret(value: SecretPlace): string | undefined {
+  return recalled.get(placeOf(value));
+}
+
+type SecretPlace = Exclude<EnvValue, string>;
+
+const placeOf = (value: SecretPlace): string =>
+  'fromEnv' in value ? `env:${value.fromEnv}` : `file:${value.fromFile}`;

@@ -18,6 +18,7 @@ import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { refuseStrangers } from './refuse-strangers.ts';
 import { mayStartAgain } from './restart-gate.ts';
+import { recallSecrets } from './sent-secrets.ts';
 import { RunFolders } from './run-folders.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
@@ -132,6 +133,7 @@ export class SupervisedProcess implements GangProcess {
     this.#exits.last = entry.lastExit ?? null;
     if (entry.incarnation === 0) return;
     this.#begin();
+    if (this.#shim) recallSecrets(this.spec, this.#shim.identity.pid);
     this.#shim = ShimProcess.adopt(this.#runs.of(entry.incarnation), this.#context.signal);
     if (this.#shim?.launched) {
       this.#context.sharedMemory.add(this.spec.name, this.#shim);

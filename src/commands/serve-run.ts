@@ -10,6 +10,7 @@ import { portHolder } from '../hosts/port-holder.ts';
 import { refuseHeldPorts } from '../plan/held-ports.ts';
 import { isLostPort } from '../plan/lost-port.ts';
 import type { OpenScreen } from '../tui/open-screen.tsx';
+import { bringSecrets } from './bring-secrets.ts';
 import { loadScreen } from './load-screen.ts';
 import { PORT_RETRIES, portsOf } from './lost-port.ts';
 import { formatPlan, lookToLaunch, type PreparedLaunch, preparedOf } from './plan-recipe.ts';
@@ -121,6 +122,7 @@ class ServeSession {
     });
     if (outcome.how !== 'started')
       this.say(`${plan.deployment} runs already: ${outcome.how} (controller pid ${outcome.hello.pid})`);
+    if (outcome.how === 'attached') await bringSecrets(outcome.peer, plan);
     const { scaled } = outcome.hello.snapshot;
     if (scaled.length > 0)
       this.say(`scaled since: ${scaled.map(({ group, from, to }) => `${group} ${from} → ${to}`).join(', ')}`);

@@ -28,15 +28,15 @@ export interface AgentHost {
 /** Opens the way to a host by its name in the plan. Rejects with `HOST_UNREACHABLE` and the reason. */
 export type OpenHost = (host: string, signal: AbortSignal, mark?: MarkPart) => Promise<AgentHost>;
 
-/** This machine, under the name the plan gives it. Its agent reads secrets itself, where they are named. */
-export function localAgentHost(host: string, dir: string): AgentHost {
+/** This machine, under the name the plan gives it. Its agent reads secrets itself, but for those that clients have brought. */
+export function localAgentHost(host: string, dir: string, secrets: () => SentSecrets): AgentHost {
   return {
     transport: new LocalTransport(host),
     dir,
     selfCommand: selfCommand(),
     socket: socketPath(agentPaths(dir, host).dir, 'agent'),
     env: {},
-    secrets: () => ({}),
+    secrets,
   };
 }
 
@@ -98,13 +98,13 @@ function plainValues(env: HostEntry['env']): Record<string, string> {
 export function openHosts(
   options: { dir: string } & Omit<RemoteHostOptions, 'secrets'>,
   entryOf: (host: string) => HostEntry | undefined,
-  secretsOf: (host: string) => SentSecrets,
+  secretsOf: (host: string, local: boolean) => SentSecrets,
 ): OpenHost {
   return async (host, signal, mark) => {
     const entry = entryOf(host);
-    if (!entry || entry.local) return localAgentHost(host, options.dir);
+    if (!entry || entry.local) return localAgentHost(host, options.dir, () => secretsOf(host, true));
     try {
-      return await remoteAgentHost(entry, { ...options, secrets: () => secretsOf(host) }, signal, mark);
+      return await remoteAgentHost(entry, { ...options, secrets: () => secretsOf(host, false) }, signal, mark);
     } catch (error) {
       signal.throwIfAborted();
       throw error instanceof DynamoError

@@ -9,6 +9,7 @@ import {
   type ControllerNotifications,
   type EventRecord,
   PROTOCOL_VERSION,
+  type SentSecrets,
   type StartRequest,
 } from '../supervise/protocol.ts';
 import { type Methods, RpcPeer } from '../supervise/rpc.ts';
@@ -27,6 +28,7 @@ export interface ClientServerHooks {
   rolling(targets: readonly string[]): Promise<string[]>;
   scale(targets: readonly string[]): Promise<ScaleStep[]>;
   roll(request: StartRequest, replace: boolean): Promise<string[]>;
+  secrets(secrets: SentSecrets): Promise<void>;
   /** The deployment is tied to its clients, and the last such client has gone. */
   onEphemeralGone(): void;
 }
@@ -70,6 +72,7 @@ export class ClientServer {
     peer.handle('rolling', async ({ targets }) => ({ restarted: await this.#hooks.rolling(targets) }));
     peer.handle('scale', async ({ targets }) => ({ steps: await this.#hooks.scale(targets) }));
     peer.handle('roll', async ({ request, replace }) => ({ steps: await this.#hooks.roll(request, replace) }));
+    peer.handle('secrets', ({ secrets }) => this.#hooks.secrets(secrets).then(() => null));
     peer.handle('stop', async ({ force }) => ({ leftPids: await this.#hooks.stop(force) }));
     peer.listen();
   }

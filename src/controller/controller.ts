@@ -11,7 +11,7 @@ import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deploy
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { EventLog } from '../supervise/event-log.ts';
 import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
-import type { EventRecord, StartRequest } from '../supervise/protocol.ts';
+import type { EventRecord, SentSecrets, StartRequest } from '../supervise/protocol.ts';
 import { listenSocket } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
@@ -29,7 +29,7 @@ import { ProcessActions } from './process-actions.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import { RemoteEvents } from './remote-events.ts';
 import { RollingChange } from './rolling-change.ts';
-import { secretsToSend } from './secrets-to-send.ts';
+import { chooseSecrets, secretsToSend } from './secrets-to-send.ts';
 import { startGang } from './start-gang.ts';
 
 /** A deployment tied to its client is stopped this long after the client has gone. */
@@ -78,6 +78,8 @@ class Controller {
   readonly #hooks: Hooks;
   readonly #store: DeploymentStore;
   readonly #copies: KitCopies;
+  /** Secrets that clients have brought, in memory only. */
+  readonly #brought: SentSecrets = {};
   readonly #ended = new AbortController();
   /** Aborts what is being started or attended when a stop is asked for. */
   readonly #stopAsked = new AbortController();
@@ -118,6 +120,7 @@ class Controller {
       rolling: (targets) => this.#changes.alone('rolling restart', () => this.#actions.rolling(targets)),
       scale: (targets) => this.#changes.scale(targets),
       roll: (wanted, replace) => this.#rolling.begin(wanted, replace),
+      secrets: (secrets) => this.#takeSecrets(secrets),
       onEphemeralGone: () => void this.#stopUnlessClientReturns(),
     });
   }
@@ -186,6 +189,13 @@ class Controller {
     }
   }
 
+  /** A client has secrets that this controller and its agents may lack: those that came after a double death. */
+  async #takeSecrets(secrets: SentSecrets): Promise<void> {
+    Object.assign(this.#brought, secrets);
+    // Attaching is what carries them; one that is away gets them when it is back.
+    await Promise.allSettled(this.#links.all.filter((link) => link.connected).map((link) => link.attach()));
+  }
+
   #openHosts(): OpenHost {
     const { deployment, dir, request } = this.#options;
     const copies = {
@@ -195,7 +205,13 @@ class Controller {
     return openHosts(
       { deployment, dir, nodeArchive: request?.nodeArchive, ...copies },
       (host) => this.#hosts().find(({ name }) => name === host),
-      (host) => secretsToSend(this.#record.current, host),
+      (host, local) =>
+        local
+          ? chooseSecrets(this.#record.current, host, this.#brought)
+          : {
+              ...secretsToSend(this.#record.current, host),
+              ...chooseSecrets(this.#record.current, host, this.#brought),
+            },
     );
   }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { DeploymentRecord } from '../deployment/record.ts';
-import type { LaunchPlan } from '../plan/launch-plan.ts';
+import type { EnvValue, LaunchPlan } from '../plan/launch-plan.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
 
 /**
@@ -8,17 +8,12 @@ import type { SentSecrets } from '../supervise/protocol.ts';
  * then looks on its own host, and says what is missing.
  */
 export function secretsToSend(
-  { plan, change }: { plan: Pick<LaunchPlan, 'processes' | 'discovery'>; change?: DeploymentRecord['change'] },
+  deployment: NamingSecrets,
   host: string,
   env: NodeJS.ProcessEnv = process.env,
 ): SentSecrets {
   const found: SentSecrets = {};
-  const { discovery } = plan;
-  const processes = [...plan.processes, ...(change?.added ?? [])];
-  const named = processes.filter((process) => process.host === host).flatMap((spec) => Object.values(spec.env));
-  if (discovery.backend === 'etcd' && discovery.passwordFrom) named.push(discovery.passwordFrom);
-  for (const value of named) {
-    if (typeof value === 'string') continue;
+  for (const value of placesNamed(deployment, host)) {
     if ('fromEnv' in value) {
       const text = env[value.fromEnv];
       if (text) found[`env:${value.fromEnv}`] = text;
@@ -31,4 +26,28 @@ export function secretsToSend(
     }
   }
   return found;
+}
+
+/** Of secrets that were brought those that the processes of a host name: nobody gets others. */
+export function chooseSecrets(deployment: NamingSecrets, host: string, brought: SentSecrets): SentSecrets {
+  return Object.fromEntries(
+    placesNamed(deployment, host).flatMap((value) => {
+      const place = 'fromEnv' in value ? `env:${value.fromEnv}` : `file:${value.fromFile}`;
+      const text = brought[place];
+      return text === undefined ? [] : [[place, text]];
+    }),
+  );
+}
+
+interface NamingSecrets {
+  plan: Pick<LaunchPlan, 'processes' | 'discovery'>;
+  change?: DeploymentRecord['change'];
+}
+
+function placesNamed({ plan, change }: NamingSecrets, host: string): Exclude<EnvValue, string>[] {
+  const { discovery } = plan;
+  const processes = [...plan.processes, ...(change?.added ?? [])];
+  const named = processes.filter((process) => process.host === host).flatMap((spec) => Object.values(spec.env));
+  if (discovery.backend === 'etcd' && discovery.passwordFrom) named.push(discovery.passwordFrom);
+  return named.filter((value) => typeof value !== 'string');
 }

@@ -145,7 +145,7 @@ const isDead = ({ state }: ProcessStat): boolean => state === 'Z' || state === '
 const pids = (): number[] => readdirSync('/proc').map(Number).filter(Number.isInteger);
 
 /** A variable of a process; null when it has none of that name, undefined when the process is gone or somebody else's. */
-function readVariable(pid: number, name: string): string | null | undefined {
+export function readVariable(pid: number, name: string): string | null | undefined {
   const prefix = `${name}=`;
   try {
     const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');

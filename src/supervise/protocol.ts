@@ -173,6 +173,8 @@ export type ControllerMethods = {
 
 export type ControllerNotifications = {
   snapshot: DeploymentSnapshot;
+  /** Secrets that processes name: what an agent no longer knows, it has again. In memory only. Resolves when agents have them. */
+  secrets: { params: { secrets: SentSecrets }; result: null };
   event: EventRecord;
 };
 

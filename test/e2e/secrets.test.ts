@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
@@ -114,6 +114,89 @@ workers:
     nowhere();
     // What is looked through is where they are named.
     expect(filesWith(box.home, 'TEST_HUB_TOKEN')).toContain('deployments/quickstart/deployment.json');
+  });
+
+  describe('after controller and agent were killed together', () => {
+    const workers = ['prefill-0', 'decode-0'];
+    const recipeOf = (box: Sandbox, secretFile: string) =>
+      box.file(
+        'with-secrets.yaml',
+        `name: quickstart
+model: mock-model
+engine: mocker
+frontend: { port: auto }
+workers:
+  prefill: { env: { HF_TOKEN: { fromEnv: TEST_HUB_TOKEN } }, restart: ${QUICK} }
+  decode: { env: { HF_TOKEN: { fromEnv: TEST_HUB_TOKEN }, STORE_PASSWORD: { fromFile: ${secretFile} } }, restart: ${QUICK} }
+`,
+      );
+    const QUICK = '{ initialBackoff: 200ms, maxBackoff: 500ms, maxRestarts: 200 }';
+    const serve = async (box: Sandbox, recipe: string, token: string | undefined) => {
+      if (token === undefined) delete box.env['TEST_HUB_TOKEN'];
+      else box.env['TEST_HUB_TOKEN'] = token;
+      const { code, stderr } = await box.run('serve', recipe, '--detach');
+      expect(code, stderr).toBe(0);
+    };
+    const kill = (pid: number | null | undefined) => process.kill(pid!, 'SIGKILL');
+    const doubleDeath = async (box: Sandbox) => {
+      const { controller, agent } = supervisors(await box.ready());
+      kill(agent);
+      kill(controller);
+      await waitFor('the controller to be gone', async () => (await box.status()).unattended);
+    };
+
+    it('are known again from the processes that live', async () => {
+      await using box = new Sandbox();
+      const secretFile = box.file('password', `${fromFile}\n`);
+      const recipe = recipeOf(box, secretFile);
+      await serve(box, recipe, fromEnv);
+      await doubleDeath(box);
+      rmSync(secretFile);
+      await serve(box, recipe, undefined);
+      const worker = async () => (await box.ready()).processes.find(({ name }) => name === 'decode-0')!;
+      const before = await worker();
+      kill(before.pid);
+      await waitFor('the worker to be back', async () => {
+        const { processes } = await box.status();
+        const now = processes.find(({ name }) => name === 'decode-0')!;
+        return now.state === 'ready' && now.pid !== before.pid;
+      });
+      const environment = environmentOf((await worker()).pid!);
+      expect(environment).toContain(`HF_TOKEN=${fromEnv}`);
+      expect(environment).toContain(`STORE_PASSWORD=${fromFile}`);
+      for (const secret of [fromEnv, fromFile]) expect(filesWith(box.home, secret)).toEqual([]);
+      expect((await box.run('stop', 'quickstart')).code).toBe(0);
+    });
+
+    it('are asked for by name, with the command that brings them, where no process is left that has them', async () => {
+      await using box = new Sandbox();
+      const secretFile = box.file('password', `${fromFile}\n`);
+      const recipe = recipeOf(box, secretFile);
+      await serve(box, recipe, fromEnv);
+      const { processes } = await box.ready();
+      const { controller, agent } = supervisors(await box.ready());
+      kill(agent);
+      kill(controller);
+      for (const { name, pid } of processes) if (workers.includes(name)) kill(pid);
+      await waitFor('the controller to be gone', async () => (await box.status()).unattended);
+      rmSync(secretFile);
+      await serve(box, recipe, undefined);
+      const said = await waitFor('the worker to say what it needs', async () => {
+        const snapshot = await box.status();
+        const decode = snapshot.processes.find(({ name }) => name === 'decode-0');
+        return decode?.lastExit?.reason.includes('needs') ? decode.lastExit.reason : undefined;
+      });
+      expect(said).toContain('decode-0 needs HF_TOKEN (the variable TEST_HUB_TOKEN is not set), STORE_PASSWORD');
+      expect(said).toContain(`Run \`TEST_HUB_TOKEN=… dynamo serve RECIPE\`, where ${secretFile} can be read`);
+      // What the message says.
+      box.file('password', `${fromFile}\n`);
+      await serve(box, recipe, fromEnv);
+      const { processes: back } = await box.ready();
+      for (const name of workers)
+        expect(environmentOf(back.find((process) => process.name === name)!.pid!)).toContain(`HF_TOKEN=${fromEnv}`);
+      for (const secret of [fromEnv, fromFile]) expect(filesWith(box.home, secret)).toEqual([]);
+      expect((await box.run('stop', 'quickstart')).code).toBe(0);
+    });
   });
 
   it('that are written in spite of it are shown by no command', async () => {
