@@ -4,6 +4,7 @@ import { argNumber, argValue, flagName, refuseArgs, refuseEnv } from '../engine-
 import { writtenFlag } from '../model/written-use.ts';
 import { workerCombinations } from './combinations.ts';
 import {
+  VLLM_REMOVED,
   VLLM_RESERVED,
   VLLM_RESERVED_CONNECTOR,
   VLLM_RESERVED_ENV,
@@ -16,6 +17,7 @@ import { cachesPrefixes, dataRanks, MEMORY_SHARE, onCpu, parallelSize, transfers
 export function checkWorker(worker: WorkerSettings): EngineFindings {
   const reserved = {
     ...VLLM_RESERVED,
+    ...VLLM_REMOVED,
     ...(transfers(worker) || worker.kvOffload ? VLLM_RESERVED_CONNECTOR : {}),
     ...(worker.kvEvents ? VLLM_RESERVED_EVENTS : {}),
     ...(worker.load ? VLLM_RESERVED_LOAD : {}),

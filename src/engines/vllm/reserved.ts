@@ -32,6 +32,19 @@ export const VLLM_RESERVED: Readonly<Record<string, string>> = {
   'master-port': 'the plan assigns it',
 };
 
+/** Flags of older versions that every one which dynamo works with has lost, and what is to be written now. */
+export const VLLM_REMOVED: Readonly<Record<string, string>> = {
+  'disable-log-requests': 'vLLM has removed it: requests are logged only with `enable-log-requests`',
+  'enable-reasoning': 'vLLM has removed it: `reasoning-parser` alone switches it on',
+  'full-cuda-graph': 'vLLM has removed it: write `compilation-config: { cudagraph_mode: FULL }`',
+  'guided-decoding-backend': 'vLLM has removed it: write `structured-outputs-config: { backend: … }`',
+  'num-scheduler-steps': 'vLLM has removed it, with the engine that had it; leave it out',
+  'num-speculative-tokens': 'vLLM has removed it: write it into `speculative-config`',
+  'speculative-model': 'vLLM has removed it: write `speculative-config: { model: …, num_speculative_tokens: … }`',
+  'use-v2-block-manager': 'vLLM has removed it, with the engine that had it; leave it out',
+  'worker-use-ray': 'vLLM has removed it; dynamo joins hosts without Ray: use `nodes`',
+};
+
 /** Where dynamo chooses the connectors. */
 export const VLLM_RESERVED_CONNECTOR: Readonly<Record<string, string>> = {
   'kv-transfer-config': 'it follows from `kvTransfer`, `kvOffload` and the role',
