@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cliDocs } from '../src/commands/cli-docs.ts';
+import { enginesDocs } from '../src/engines/fields-docs.ts';
 import { hostsDocs } from '../src/hosts/hosts-docs.ts';
 import { recipeDocs } from '../src/recipe/recipe-docs.ts';
 
@@ -11,6 +12,7 @@ const pages = [
   ['docs/recipe.md', recipeDocs],
   ['docs/cli.md', cliDocs],
   ['docs/hosts.md', hostsDocs],
+  ['docs/engines.md', enginesDocs],
 ];
 for (const [file, generate] of pages) {
   // Some pages are written by hand around what is generated.
