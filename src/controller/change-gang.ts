@@ -2,6 +2,7 @@ import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
 import type { DeploymentRecord, PendingChange } from '../deployment/record.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { atLiveAddress } from '../plan/live-address.ts';
 import { isFollower } from '../plan/worker-group.ts';
 import type { ChangeStep } from '../supervise/change-steps.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
@@ -136,8 +137,10 @@ function hostsOf({ change }: ChangeGangOptions): Set<string> {
 const hostOf = (change: PendingChange, name: string): string =>
   change.plan.processes.find((spec) => spec.name === name)!.host;
 
-function pairsOn({ change }: ChangeGangOptions, host: string) {
-  const spec = (name: string) => change.plan.processes.find((process) => process.name === name)!;
+function pairsOn({ change, links }: ChangeGangOptions, host: string) {
+  const isNew = (name: string) => change.added.some((spec) => spec.name === name);
+  const seen = [...links.statuses().values()].flatMap(({ processes }) => processes).filter(({ name }) => !isNew(name));
+  const spec = (name: string) => atLiveAddress(change.plan.processes.find((process) => process.name === name)!, seen);
   return change.pairs
     .filter(({ decode }) => hostOf(change, decode) === host)
     .map(({ prefill, decode }) => pairToProve(endOf(spec(prefill)), endOf(spec(decode))));

@@ -1,6 +1,7 @@
 import { readDeployment, readSnapshot } from '../deployment/local-view.ts';
 import type { DeploymentRecord } from '../deployment/record.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { atLiveAddress } from '../plan/live-address.ts';
 
 /**
  * A deployment and its processes with the addresses they have now: a restart may have taken other ports than the plan's.
@@ -9,9 +10,5 @@ import type { ProcessSpec } from '../plan/launch-plan.ts';
 export async function liveProcesses(name: string): Promise<{ record: DeploymentRecord; processes: ProcessSpec[] }> {
   const record = readDeployment(name);
   const { processes: seen } = await readSnapshot(name);
-  const processes = record.plan.processes.map((spec) => {
-    const live = seen.find((process) => process.name === spec.name);
-    return live === undefined ? spec : { ...spec, url: live.url, ports: live.ports };
-  });
-  return { record, processes };
+  return { record, processes: record.plan.processes.map((spec) => atLiveAddress(spec, seen)) };
 }

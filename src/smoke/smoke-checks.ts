@@ -2,6 +2,7 @@ import { until } from '../base/until.ts';
 import type { DeploymentSnapshot, PairSnapshot } from '../deployment/snapshot.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
+import { atLiveAddress } from '../plan/live-address.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { provePair } from '../supervise/pair-proof/prove-pair.ts';
 import { fetchText } from '../supervise/probes.ts';
@@ -90,10 +91,14 @@ function chunkText(json: string): string {
   return chunk.choices?.[0]?.delta?.content ?? '';
 }
 
-async function pairTransfers({ plan, signal }: SmokeContext, pair: PairSnapshot): Promise<void> {
-  const find = (name: string) => plan.processes.find((process) => process.name === name)!;
+/** Where they are now. */
+const processesOf = ({ plan, snapshot }: SmokeContext): ProcessSpec[] =>
+  plan.processes.map((spec) => atLiveAddress(spec, snapshot.processes));
+
+async function pairTransfers(context: SmokeContext, pair: PairSnapshot): Promise<void> {
+  const find = (name: string) => processesOf(context).find((process) => process.name === name)!;
   const [prefill, decode] = [find(pair.prefill), find(pair.decode)];
-  await provePair(pairToProve(endOf(prefill), endOf(decode)), signal);
+  await provePair(pairToProve(endOf(prefill), endOf(decode)), context.signal);
 }
 
 /** A long stream is cut after its first bytes: no worker may go on working for nobody. */
@@ -117,8 +122,9 @@ async function cancelFreesWorker(context: SmokeContext, model: string): Promise<
 }
 
 /** Workers that still do something. One whose engine does not say counts as idle. */
-async function busyWorkers({ plan, signal }: SmokeContext, model: string): Promise<string[]> {
-  const workers = plan.processes.filter((process) => process.model === model);
+async function busyWorkers(context: SmokeContext, model: string): Promise<string[]> {
+  const { signal } = context;
+  const workers = processesOf(context).filter((process) => process.model === model);
   const loads = await Promise.all(
     workers.map(async (worker) => {
       const { requestsRunning, requestsWaiting } = metricNames(worker);
@@ -168,8 +174,9 @@ interface Totals {
   generated: number | null;
 }
 
-async function totals({ plan, signal }: SmokeContext): Promise<Totals> {
-  const chosen = (roles: readonly string[]) => plan.processes.filter((process) => roles.includes(process.role));
+async function totals(context: SmokeContext): Promise<Totals> {
+  const { signal } = context;
+  const chosen = (roles: readonly string[]) => processesOf(context).filter((process) => roles.includes(process.role));
   const scrape = (processes: readonly ProcessSpec[]) =>
     Promise.all(processes.map(async (spec) => ({ spec, samples: await metricsOf(spec, signal) })));
   const frontends = await scrape(chosen(['frontend']));

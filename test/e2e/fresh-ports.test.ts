@@ -95,14 +95,18 @@ function journalledPort(box: Sandbox): number | undefined {
 /** Listens for nobody, answers everything with 200, and lists every model: what a probe alone would take for a worker. */
 async function squat(port: number, gone: { pid: number | null }): Promise<http.Server> {
   const server = http.createServer((_, response) => response.end('{"data":[{"id":"mock-model"}]}'));
+  process.kill(gone.pid!, 'SIGKILL');
+  await listenWhenFree(server, port);
+  return server;
+}
+
+async function listenWhenFree(server: net.Server, port: number): Promise<void> {
   const listens = () =>
     new Promise<boolean>((resolve) => {
       server.removeAllListeners('error').once('error', () => resolve(false));
       server.listen(port, '127.0.0.1', () => resolve(true));
     });
-  process.kill(gone.pid!, 'SIGKILL');
   await waitFor(`port ${port} to be free`, listens);
-  return server;
 }
 
 /** Slow to restart: the stranger is there first. */
@@ -110,6 +114,7 @@ const RECIPE = (port: string) => `name: squatted
 engine: mocker
 model: mock-model
 frontend: { port: auto }
+kvEvents: true
 workers:
   prefill: { replicas: 1, restart: { initialBackoff: 3s } }
   decode: { replicas: 1, restart: { initialBackoff: 3s }${port} }
@@ -124,6 +129,8 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     const findHere = async () => (await box.status('squatted')).processes.find(({ name }) => name === 'decode-0')!;
     const first = await findHere();
     const stranger = await squat(first.ports['http']!, first);
+    const listener = net.createServer();
+    await listenWhenFree(listener, first.ports['kvEvents']!);
     const asked: string[] = [];
     stranger.on('request', (request: http.IncomingMessage) => void asked.push(request.url ?? ''));
     const second = await waitFor('decode-0 to be back', async () => {
@@ -148,6 +155,19 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     const metrics = await (await fetch(`${second.url}/metrics`)).text();
     expect(metrics).toContain('vllm:');
     expect(asked.filter((url) => url.startsWith('/v1/'))).toEqual([]);
+
+    // Its KV events come from where it publishes now.
+    expect(second.ports['kvEvents']).not.toBe(first.ports['kvEvents']);
+    await ask(endpoint, 'mock-model', 200);
+    const { stdout: events } = await box.run('doctor', 'kv-events', 'squatted', '--for', '2', '--json');
+    expect(events).toMatch(/"worker":"decode-0".*"hashes":\["\d/);
+
+    // What is started beside it meets it where it is now.
+    expect(await box.run('scale', 'prefill=2', '--deployment', 'squatted')).toMatchObject({ code: 0 });
+    const { pairs } = await box.ready('squatted');
+    expect(pairs.map(({ prefill, state }) => `${prefill} ${state}`)).toEqual(['prefill-0 proven', 'prefill-1 proven']);
+    expect(asked.filter((url) => url.startsWith('/v1/'))).toEqual([]);
+    listener.close();
 
     // It keeps what it has now: in the journal, and at the next restart, though the old port is free again.
     stranger.close();
