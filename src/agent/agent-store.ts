@@ -5,6 +5,7 @@ import { SharedFolder } from '../discovery/shared-folder.ts';
 import type { DiscoverySpec } from '../plan/launch-plan.ts';
 import { discoveryBackend } from '../plan/plan-discovery.ts';
 import { resolveEnvValue } from './reservations.ts';
+import { sentSecret } from './sent-secrets.ts';
 
 /**
  * The agent's handle on the discovery store, which it learns of when a start reserves this host, or from its journal.
@@ -78,12 +79,16 @@ export class AgentStore implements AsyncDisposable {
     await discovery?.[Symbol.asyncDispose]();
   }
 
-  /** The controller may have sent a password that is not on this host. */
+  /** The controller may have sent a password and PEM files that are not on this host. */
   #backend(spec: DiscoverySpec): DiscoveryBackendSpec {
     const backend = discoveryBackend(spec, this.#root);
-    if (spec.backend === 'file' || backend.backend === 'file' || !spec.passwordFrom) return backend;
+    if (spec.backend === 'file' || backend.backend === 'file') return backend;
     const { passwordFrom } = spec;
-    return { ...backend, password: { ask: () => readPassword(passwordFrom) } };
+    return {
+      ...backend,
+      tls: backend.tls && { ...backend.tls, sent: (file) => sentSecret({ fromFile: file }) },
+      ...(passwordFrom && { password: { ask: () => readPassword(passwordFrom) } }),
+    };
   }
 
   async #open(spec: DiscoverySpec, mayBeAway: boolean): Promise<void> {

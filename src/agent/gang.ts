@@ -5,6 +5,7 @@ import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.
 import { killRun } from '../supervise/shim-process.ts';
 import { newEntry } from './agent-journal.ts';
 import { removeDataDir } from './data-dirs.ts';
+import { removeLaunchFiles } from './launch-files.ts';
 import { frontendServes } from './frontend-serves.ts';
 import { GangChange } from './gang-change.ts';
 import { type GangContext, GangMembers } from './gang-members.ts';
@@ -217,6 +218,7 @@ export class Gang {
   #removeData(): void {
     try {
       for (const { spec } of this.#members.all) removeDataDir(spec, this.#context.deploymentDir);
+      removeLaunchFiles(this.#context.paths.dir);
     } catch (error) {
       this.#context.events.write('data', `data stays behind: ${messageOf(error)}`);
     }

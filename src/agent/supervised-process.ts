@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { anySignal, pause } from '../base/abort.ts';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import { until } from '../base/until.ts';
@@ -8,7 +7,7 @@ import { killRun, type ShimExit, ShimProcess } from '../supervise/shim-process.t
 import type { JournalProcess } from './agent-journal.ts';
 import { type EndedIncarnation, ExitRecord } from './exit-record.ts';
 import { explainExit } from './explain-exit.ts';
-import { writeLaunchFiles } from './launch-files.ts';
+import { launchFilesDir, writeLaunchFiles } from './launch-files.ts';
 import { nextIncarnation } from './next-incarnation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import type { GangProcess, ProcessContext } from './process-context.ts';
@@ -18,8 +17,8 @@ import { ProcessStatus } from './process-status.ts';
 import { awaitReadiness } from './readiness.ts';
 import { refuseStrangers } from './refuse-strangers.ts';
 import { mayStartAgain } from './restart-gate.ts';
-import { recallSecrets } from './sent-secrets.ts';
 import { RunFolders } from './run-folders.ts';
+import { recallSecrets } from './sent-secrets.ts';
 import { watchLiveness } from './watch-liveness.ts';
 
 /** Longest wait for what outlived its shim to be gone. */
@@ -105,7 +104,7 @@ export class SupervisedProcess implements GangProcess {
     this.#shim = await ShimProcess.prepare({
       runDir,
       runId,
-      argv: writeLaunchFiles(this.spec, path.join(this.#context.paths.dir, 'files', this.spec.name)),
+      argv: writeLaunchFiles(this.spec, launchFilesDir(this.#context.paths.dir, this.spec.name)),
       env: { ...environment(this.spec), DYNAMO_RUN_ID: runId },
       cwd: this.spec.cwd,
       logFile: this.#output.file,
@@ -133,8 +132,8 @@ export class SupervisedProcess implements GangProcess {
     this.#exits.last = entry.lastExit ?? null;
     if (entry.incarnation === 0) return;
     this.#begin();
-    if (this.#shim) recallSecrets(this.spec, this.#shim.identity.pid);
     this.#shim = ShimProcess.adopt(this.#runs.of(entry.incarnation), this.#context.signal);
+    if (this.#shim) recallSecrets(this.spec, this.#shim.identity.pid);
     if (this.#shim?.launched) {
       this.#context.sharedMemory.add(this.spec.name, this.#shim);
       this.#status.set('starting', 'its readiness, after the agent came back');

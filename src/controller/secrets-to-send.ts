@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { DeploymentRecord } from '../deployment/record.ts';
 import type { EnvValue, LaunchPlan } from '../plan/launch-plan.ts';
+import { discoveryFiles } from '../plan/plan-discovery.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
 
 /**
@@ -49,5 +50,6 @@ function placesNamed({ plan, change }: NamingSecrets, host: string): Exclude<Env
   const processes = [...plan.processes, ...(change?.added ?? [])];
   const named = processes.filter((process) => process.host === host).flatMap((spec) => Object.values(spec.env));
   if (discovery.backend === 'etcd' && discovery.passwordFrom) named.push(discovery.passwordFrom);
+  for (const fromFile of discoveryFiles(discovery)) named.push({ fromFile });
   return named.filter((value) => typeof value !== 'string');
 }

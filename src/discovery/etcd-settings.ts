@@ -10,7 +10,15 @@ export interface EtcdSpec {
   /** Everything lies under `PREFIX/DEPLOYMENT/`; `/dynamo` by default. */
   prefix?: string | undefined;
   /** PEM files. Without `caFile` the certificate authorities that Node knows are trusted. */
-  tls?: { caFile?: string | undefined; certFile?: string | undefined; keyFile?: string | undefined } | undefined;
+  tls?:
+    | {
+        caFile?: string | undefined;
+        certFile?: string | undefined;
+        keyFile?: string | undefined;
+        /** Content of a file that is not on this machine; undefined: look here. */
+        sent?: (file: string) => string | undefined;
+      }
+    | undefined;
   user?: string | undefined;
   /** The variable or the file (a final line feed is dropped) that holds the user's password, or who knows it. */
   password?: { env: string } | { file: string } | { ask: () => string } | undefined;
@@ -68,25 +76,29 @@ function normalEndpoint(text: string): string {
 }
 
 async function readCredentials(tls: NonNullable<EtcdSpec['tls']>): Promise<EtcdSettings['credentials']> {
-  const { caFile, certFile, keyFile } = tls;
+  const { caFile, certFile, keyFile, sent } = tls;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw unusable('etcd has one of certFile and keyFile', 'A client certificate needs both.');
   }
   return {
-    rootCertificate: caFile === undefined ? Buffer.from(rootCertificates.join('\n')) : await readPem(caFile),
-    ...(keyFile === undefined ? {} : { privateKey: await readPem(keyFile) }),
-    ...(certFile === undefined ? {} : { certChain: await readPem(certFile) }),
+    rootCertificate: caFile === undefined ? Buffer.from(rootCertificates.join('\n')) : await readPem(caFile, sent),
+    ...(keyFile === undefined ? {} : { privateKey: await readPem(keyFile, sent) }),
+    ...(certFile === undefined ? {} : { certChain: await readPem(certFile, sent) }),
   };
 }
 
-async function readPem(file: string): Promise<Buffer> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw unusable(
-      `cannot read the TLS file ${file}: ${systemCode(error)}`,
-      'Check the path and its permissions.',
-      error,
-    );
-  });
+async function readPem(file: string, sent: (file: string) => string | undefined = () => undefined): Promise<Buffer> {
+  const content = sent(file);
+  const bytes =
+    content !== undefined
+      ? Buffer.from(content)
+      : await readFile(file).catch((error: unknown) => {
+          throw unusable(
+            `cannot read the TLS file ${file}: ${systemCode(error)}`,
+            'Check the path and its permissions.',
+            error,
+          );
+        });
   if (bytes.includes('-----BEGIN ')) return bytes;
   throw unusable(`the TLS file ${file} is not in PEM format`, 'It has to begin with -----BEGIN.');
 }

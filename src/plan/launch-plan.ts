@@ -112,6 +112,11 @@ export interface ProcessSpec {
   log?: LogSpec;
   /** Files written before it starts; a word of argv may name one as `{file:NAME}`. */
   files?: LaunchFile[];
+  /**
+   * Words of argv that name files of the machine that starts the deployment. Where their content was sent, the agent writes it to a file
+   * of its own (mode 0600, removed by a stop or an undo) and names that instead.
+   */
+  sentFiles?: string[];
   /** Folder of its data, below the deployment's: kept over restarts, removed by a stop or an undo. */
   dataDir?: string;
   /** Why it is where it is and has what it has, one sentence each. */

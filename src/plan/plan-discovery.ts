@@ -46,6 +46,12 @@ export function discoveryEnv(spec: DiscoverySpec): Record<string, EnvValue> {
   return spec.backend === 'etcd' && spec.passwordFrom ? { [PASSWORD_VARIABLE]: spec.passwordFrom } : {};
 }
 
+/** PEM files that everybody who opens it reads: those of the machine that starts the deployment, sent to the others. */
+export function discoveryFiles(spec: DiscoverySpec): string[] {
+  if (spec.backend === 'file') return [];
+  return [...new Set([spec.caFile, spec.certFile, spec.keyFile].filter((file) => file !== undefined))];
+}
+
 /** The flags by which a frontend opens it. */
 export function discoveryArgs(spec: DiscoverySpec, root: string): string[] {
   const ttl = ['--discovery-ttl-ms', String(spec.ttlMs)];

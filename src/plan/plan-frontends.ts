@@ -4,7 +4,7 @@ import { DEFAULT_KV_LEASE_MS } from '../engines/vllm/kv-transfer.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { explainPort } from './explain-port.ts';
 import type { DiscoverySpec, DrainSpec, LivenessSpec, ProcessSpec } from './launch-plan.ts';
-import { discoveryArgs, discoveryEnv } from './plan-discovery.ts';
+import { discoveryArgs, discoveryEnv, discoveryFiles } from './plan-discovery.ts';
 import { formatLabels, hasLabels, type PlanHost } from './plan-hosts.ts';
 import { drainOf, livenessOf, restartOf } from './process-policies.ts';
 
@@ -61,6 +61,7 @@ function planFrontend(
     : explainPort('http', port, FRONTEND_PORT_FROM, host.ports.skipped());
   const listenOn = frontend.host ?? host.facts.address;
   const drain = drainOf(frontend.drain, DRAIN);
+  const sentFiles = discoveryFiles(context.discovery);
   return {
     name,
     role: 'frontend',
@@ -83,6 +84,7 @@ function planFrontend(
       ...(frontend.seed === undefined ? [] : ['--seed', String(frontend.seed + replica)]),
     ],
     env: { ...discoveryEnv(context.discovery), ...host.env, ...frontend.env },
+    ...(sentFiles.length === 0 ? {} : { sentFiles }),
     cwd: null,
     ports: { http: port },
     fixedPorts: fixed ? ['http'] : [],

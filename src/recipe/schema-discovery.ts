@@ -11,7 +11,11 @@ const etcdTls = z
     certFile: z.string().min(1).optional().describe('Certificate to show to etcd. Needs `keyFile`.'),
     keyFile: z.string().min(1).optional().describe('Its key.'),
   })
-  .meta({ id: 'EtcdTls', description: 'PEM files, at the same path on every host.' });
+  .meta({
+    id: 'EtcdTls',
+    description:
+      'PEM files of the machine that starts dynamo; hosts get what is in them. One that is not there is looked for on each host.',
+  });
 
 const etcdPassword = z
   .union(

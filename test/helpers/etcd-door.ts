@@ -12,12 +12,12 @@ export class EtcdDoor implements AsyncDisposable {
   private constructor(etcd: EtcdServer, link: SlowLink) {
     this.etcd = etcd;
     this.#link = link;
-    this.endpoint = `http://${link.address}:${link.port}`;
+    this.endpoint = `${new URL(etcd.url).protocol}//${link.address}:${link.port}`;
   }
 
-  /** `oneWayMs`: how far it is away. */
-  static async open(hosts: TestHosts, oneWayMs = 0): Promise<EtcdDoor> {
-    const etcd = await EtcdServer.start();
+  /** `oneWayMs`: how far it is away; `flags`: of etcd, for TLS. */
+  static async open(hosts: TestHosts, oneWayMs = 0, flags: readonly string[] = []): Promise<EtcdDoor> {
+    const etcd = await EtcdServer.start(flags);
     const target = { host: '127.0.0.1', port: Number(new URL(etcd.url).port) };
     return new EtcdDoor(etcd, await SlowLink.open(target, oneWayMs, `${hosts.wires.net}.1`));
   }

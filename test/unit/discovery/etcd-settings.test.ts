@@ -50,6 +50,20 @@ describe('readEtcdSettings', () => {
     await expect(settings(spec)).rejects.toThrow(message);
   });
 
+  it('takes what was sent of TLS files, and looks on this machine for the others', async () => {
+    using tmp = tmpDir();
+    const here = path.join(tmp.dir, 'ca.pem');
+    writeFileSync(here, '-----BEGIN CERTIFICATE-----\n');
+    const sent = (file: string) => (file === here ? undefined : `-----BEGIN ${file}-----`);
+    const tls = { caFile: here, certFile: '/away/cert', keyFile: '/away/key', sent };
+    const { credentials } = await settings({ endpoints: ['https://a'], tls });
+    expect([credentials?.rootCertificate, credentials?.certChain, credentials?.privateKey].map(String)).toEqual([
+      '-----BEGIN CERTIFICATE-----\n',
+      '-----BEGIN /away/cert-----',
+      '-----BEGIN /away/key-----',
+    ]);
+  });
+
   it('reads TLS files in PEM format only', async () => {
     using tmp = tmpDir();
     const [pem, der] = [path.join(tmp.dir, 'ca.pem'), path.join(tmp.dir, 'ca.der')];
