@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
-import type { ExitSnapshot, PairSnapshot } from '../deployment/snapshot.ts';
+import type { ExitSnapshot } from '../deployment/snapshot.ts';
 import { DEFAULT_DISCOVERY_TTL_MS } from '../discovery/discovery.ts';
 import type { DiscoverySpec, ProcessSpec } from '../plan/launch-plan.ts';
 import type { GangPhase } from '../supervise/protocol.ts';
+import type { JudgedPair } from './pair-prover.ts';
 
 const SCHEMA_VERSION = 1;
 
@@ -20,7 +21,7 @@ export interface AgentJournalState {
   discoveryTtlMs?: number;
   processes: JournalProcess[];
   /** Absent in a journal of an earlier release. */
-  pairs?: PairSnapshot[];
+  pairs?: JudgedPair[];
   /** A change of the committed set that is not committed itself. */
   change?: JournalChange | null;
 }

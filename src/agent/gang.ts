@@ -1,7 +1,7 @@
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { PairSnapshot, ProcessSnapshot } from '../deployment/snapshot.ts';
 import { isFollower } from '../plan/worker-group.ts';
-import type { GangPhase, ProvePair, ReserveParams } from '../supervise/protocol.ts';
+import type { GangPhase, HeardPair, ProvePair, ReserveParams } from '../supervise/protocol.ts';
 import { killRun } from '../supervise/shim-process.ts';
 import { newEntry } from './agent-journal.ts';
 import { removeDataDir } from './data-dirs.ts';
@@ -182,8 +182,11 @@ export class Gang {
     return this.#members.snapshots();
   }
 
-  pairs(): PairSnapshot[] {
-    return this.#members.prover.snapshots();
+  pairs(): HeardPair[] {
+    const now = Date.now();
+    return this.#members.prover
+      .snapshots()
+      .map(({ at, ...pair }) => ({ ...pair, ...(at !== undefined && { ageMs: Math.max(0, now - at) }) }));
   }
 
   async #end(options: { force: boolean }): Promise<number[]> {

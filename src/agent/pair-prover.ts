@@ -12,6 +12,11 @@ import type { ProvePair } from '../supervise/protocol.ts';
 /** Peers a restarted worker proves itself with at most. */
 const PROVEN_PEERS = 8;
 
+/** A pair with when it was proven or not, milliseconds since the epoch. */
+export interface JudgedPair extends PairSnapshot {
+  at?: number;
+}
+
 export interface PairProverContext {
   events: EventLog;
   /** Ends with the agent. */
@@ -22,18 +27,18 @@ export interface PairProverContext {
 /** Which prefill×decode pairs have been seen to move KV blocks, and the proofs themselves. */
 export class PairProver {
   readonly #context: PairProverContext;
-  readonly #pairs = new Map<string, PairSnapshot>();
+  readonly #pairs = new Map<string, JudgedPair>();
 
   constructor(context: PairProverContext) {
     this.#context = context;
   }
 
   /** Takes up what an earlier agent had proven. */
-  restore(pairs: readonly PairSnapshot[]): void {
+  restore(pairs: readonly JudgedPair[]): void {
     for (const pair of pairs) this.#pairs.set(keyOf(pair), pair);
   }
 
-  snapshots(): PairSnapshot[] {
+  snapshots(): JudgedPair[] {
     return [...this.#pairs.values()];
   }
 
@@ -111,7 +116,7 @@ export class PairProver {
 
   #record(pair: ProvePair, state: PairSnapshot['state'], detail: string): PairSnapshot {
     const snapshot = { prefill: pair.prefill, decode: pair.decode, state, detail };
-    this.#pairs.set(keyOf(pair), snapshot);
+    this.#pairs.set(keyOf(pair), { ...snapshot, at: Date.now() });
     this.#context.events.write('pair', `${keyOf(pair)} ${state}: ${detail}`);
     this.#context.changed();
     return snapshot;

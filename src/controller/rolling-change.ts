@@ -6,6 +6,7 @@ import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import type { LaunchPlan, ProcessSpec } from '../plan/launch-plan.ts';
 import { isLostPort } from '../plan/lost-port.ts';
+import { movePortsAway } from '../plan/move-ports-away.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
 import {
@@ -255,20 +256,39 @@ export class RollingChange {
 
   /** The process that is out comes back as it was. */
   async #bringBack(): Promise<void> {
-    const { changes, record, events } = this.#context;
+    const { changes, record, events, signal } = this.#context;
     const { out, stale } = this.#rolling;
     if (!out) return;
     const names = out.specs.map(({ name }) => name);
     if (names.every((name) => record.current.plan.processes.some((spec) => spec.name === name))) return;
     const leader = names[0]!;
     events.write('rolling', `${leader}: brought back as it was`);
-    await changes.carryOut(
-      this.#change({
-        what: `${leader}: brought back`,
-        ...{ plan: out.plan, planInput: out.planInput, added: out.specs, stages: [names], removed: [] },
-        rolling: { ...this.#rolling, stale: [...stale.filter((name) => name !== leader), leader], out: null },
-      }),
-    );
+    let { specs } = out;
+    for (let tries = 1; ; tries += 1) {
+      const processes = out.plan.processes.map((spec) => specs.find(({ name }) => name === spec.name) ?? spec);
+      const parts = { planInput: out.planInput, added: specs, stages: [names], removed: [] };
+      const after = { ...this.#rolling, stale: [...stale.filter((name) => name !== leader), leader], out: null };
+      try {
+        await changes.carryOut(
+          this.#change({ what: `${leader}: brought back`, plan: { ...out.plan, processes }, ...parts, rolling: after }),
+        );
+        return;
+      } catch (error) {
+        if (signal.aborted || tries > PORT_RETRIES || !isLostPort(error, specs)) throw error;
+        specs = await this.#withOtherPorts(specs);
+      }
+    }
+  }
+
+  /** Somebody took a port while it was out. */
+  async #withOtherPorts(specs: readonly ProcessSpec[]): Promise<ProcessSpec[]> {
+    const { changes, record, events } = this.#context;
+    events.write('rolling', `${specs[0]!.name}: a port was taken while it was out; it gets others`);
+    const { facts } = await changes.currentInput({ spares: false });
+    const taken = new Map(facts.map(({ name, listeningPorts }) => [name, new Set(listeningPorts)]));
+    for (const { host, ports } of record.current.plan.processes)
+      for (const port of Object.values(ports)) taken.get(host)?.add(port);
+    return specs.map((spec) => movePortsAway(spec, taken.get(spec.host) ?? new Set()));
   }
 
   #change(parts: {

@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.ts';
+import { newestPairs } from '../deployment/newest-pairs.ts';
 import type { ProcessSnapshot } from '../deployment/snapshot.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
@@ -19,20 +20,30 @@ export function stalePeer(
     [...statuses.values()].flatMap(({ processes }) => processes.map((entry) => [entry.name, entry])),
   );
   const specOf = (name: string) => plan.processes.find((spec) => spec.name === name);
-  for (const [host, { pairs }] of statuses) {
-    for (const { prefill, decode, state } of pairs) {
-      const [own, peer] = specOf(prefill)?.host === host ? [prefill, decode] : [decode, prefill];
-      const spec = specOf(peer);
-      if (state !== 'failed' || !spec || spec.host === host || specOf(own)?.host !== host) continue;
-      if (!isEngineName(spec.engine) || findEngine(spec.engine).capabilities.survivesPeerRestart) continue;
-      // A proof that failed at the start is the start's; a worker that came back is one that was restarted.
-      if (spec.restart.policy === 'never' || (known.get(own)?.generation ?? 1) < 2) continue;
-      const alike = plan.processes.filter((other) => other.role === spec.role && other.model === spec.model);
-      if (alike.some((other) => known.get(other.name)?.state !== 'ready')) continue;
-      const key = `${own}#${known.get(own)?.generation} ${peer}`;
-      if (told.has(key)) continue;
-      return { name: peer, key, because: `${own} came back, and it cannot hand over with its new life` };
-    }
+  const judged = newestPairs(statuses.values());
+  // Its agent restarts those of its own host first, and lets it serve afterwards.
+  const isBusyAtHome = (own: string, host: string) =>
+    known.get(own)?.state !== 'ready' &&
+    judged.some(
+      ({ prefill, decode, state }) =>
+        state === 'failed' &&
+        (prefill === own || decode === own) &&
+        specOf(prefill)?.host === host &&
+        specOf(decode)?.host === host,
+    );
+  for (const { host, prefill, decode, state } of judged) {
+    const [own, peer] = specOf(prefill)?.host === host ? [prefill, decode] : [decode, prefill];
+    const spec = specOf(peer);
+    if (state !== 'failed' || !spec || spec.host === host || specOf(own)?.host !== host) continue;
+    if (!isEngineName(spec.engine) || findEngine(spec.engine).capabilities.survivesPeerRestart) continue;
+    // A proof that failed at the start is the start's; a worker that came back is one that was restarted.
+    if (spec.restart.policy === 'never' || (known.get(own)?.generation ?? 1) < 2) continue;
+    if (isBusyAtHome(own, host)) continue;
+    const alike = plan.processes.filter((other) => other.role === spec.role && other.model === spec.model);
+    if (alike.some((other) => known.get(other.name)?.state !== 'ready')) continue;
+    const key = `${own}#${known.get(own)?.generation} ${peer}`;
+    if (told.has(key)) continue;
+    return { name: peer, key, because: `${own} came back, and it cannot hand over with its new life` };
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { AgentStatus } from '../supervise/protocol.ts';
+import { newestPairs } from './newest-pairs.ts';
 import type { DeploymentRecord } from './record.ts';
 import type {
   AgentSnapshot,
@@ -65,6 +66,7 @@ export function ageStatus(status: AgentStatus, ms: number): AgentStatus {
   return {
     ...status,
     processes: status.processes.map((process) => ({ ...process, inStateMs: process.inStateMs + age })),
+    pairs: status.pairs.map((pair) => (pair.ageMs === undefined ? pair : { ...pair, ageMs: pair.ageMs + age })),
     ...(status.suspicions && { suspicions: status.suspicions.map((one) => ({ ...one, forMs: one.forMs + age })) }),
   };
 }
@@ -117,7 +119,7 @@ function hostSnapshot(name: string, record: DeploymentRecord, status: AgentStatu
 const deviceOf = (link: string): string => link.split('/')[0]!;
 
 function pairsOf(record: DeploymentRecord, agents: ReadonlyMap<string, AgentStatus>): PairSnapshot[] {
-  const known = [...agents.values()].flatMap((status) => status.pairs);
+  const known = newestPairs(agents.values()).map(({ host: _, ...pair }) => pair);
   return record.plan.pairs.map(
     ({ prefill, decode }) =>
       known.find((pair) => pair.prefill === prefill && pair.decode === decode) ?? {

@@ -97,6 +97,12 @@ export type AgentNotifications = {
   event: EventRecord;
 };
 
+/** A pair as one of its ends knows it; the other end's agent may have proven it since. */
+export interface HeardPair extends PairSnapshot {
+  /** Since its proof; absent from an agent of an earlier release. */
+  ageMs?: number;
+}
+
 export interface AgentStatus {
   host: string;
   identity: ProcessIdentity;
@@ -107,7 +113,7 @@ export interface AgentStatus {
   /** Why the discovery store cannot be used; null while it can. */
   storeProblem: string | null;
   processes: ProcessSnapshot[];
-  pairs: PairSnapshot[];
+  pairs: HeardPair[];
   /** Use of the host's GPUs; empty without nvidia-smi, absent from an agent of an earlier release. */
   gpus?: GpuUse[];
   /** Its network and RDMA links. */

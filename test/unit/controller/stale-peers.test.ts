@@ -22,10 +22,10 @@ const failed = (decode: string): PairSnapshot => ({ prefill: 'prefill-0', decode
 
 /** What the agents of both hosts say after prefill-0 has come back. */
 function statuses(pairs: PairSnapshot[], beta: ProcessSnapshot[], prefillLife = 2): Map<string, AgentStatus> {
-  const alpha = { processes: [process('prefill-0', prefillLife), process('decode-0')], pairs };
+  const alpha = { host: 'alpha', processes: [process('prefill-0', prefillLife), process('decode-0')], pairs };
   return new Map([
     ['alpha', alpha as unknown as AgentStatus],
-    ['beta', { processes: beta, pairs: [] } as unknown as AgentStatus],
+    ['beta', { host: 'beta', processes: beta, pairs: [] } as unknown as AgentStatus],
   ]);
 }
 const both = [process('decode-1'), process('decode-2')];
@@ -43,6 +43,19 @@ describe('a worker on another host that cannot hand over with a restarted peer',
     expect(second.name).toBe('decode-2');
     expect(stalePeer(plan(), statuses(pairs, both), new Set([first.key, second.key]))).toBeUndefined();
     expect(stalePeer(plan(), statuses(pairs, both, 3), told)?.name).toBe('decode-1');
+  });
+
+  it('waits while the agent of the one that came back restarts those of its own host', () => {
+    const pairs = [failed('decode-0'), failed('decode-1')];
+    const named = (state: string, known = pairs) => {
+      const all = statuses(known, both);
+      all.get('alpha')!.processes[0] = process('prefill-0', 2, state);
+      return stalePeer(plan(), all, new Set())?.name;
+    };
+    expect(named('starting')).toBeUndefined();
+    expect(named('ready')).toBe('decode-1');
+    // It may never be ready before one of another host is restarted.
+    expect(named('starting', [failed('decode-1')])).toBe('decode-1');
   });
 
   it('is not named for an engine that goes on, nor for a pair that failed before anybody was restarted', () => {
