@@ -64,6 +64,34 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasMooncake)('a store, a clock and
     expect(pidsOf(after)).toEqual(pidsOf(before));
   });
 
+  it('etcd cut off from one host alone: its workers serve on, what dies there comes back once the store is there again', async () => {
+    const before = await fleet.ready();
+    const load = await fleet.load(before.endpoint);
+    const worker = named(before, 'prefill-1');
+    const { hostname, port } = new URL(fleet.store.endpoint);
+    // Nothing else of that host is cut: neither SSH, which comes from the same address, nor its workers' data.
+    const partition = (verb: 'add' | 'del') =>
+      fleet.host(worker.host).run(`ip rule ${verb} to ${hostname} ipproto tcp dport ${port} blackhole`);
+    partition('add');
+    try {
+      await fleet.is('that agent alone to miss the store', ({ agents }) =>
+        agents.every(({ host, storeProblem }) => (storeProblem !== null) === (host === worker.host)),
+      );
+      fleet.kill(worker);
+      await fleet.is('it to wait for the store', (now) => {
+        const { state, pid } = named(now, 'prefill-1');
+        return state === 'starting' && pid !== null && pid !== worker.pid;
+      });
+    } finally {
+      partition('del');
+    }
+    const after = await fleet.ready();
+    const seen = tell('etcd cut off from one host', await load.end());
+    expect([seen.lostUnsent, seen.cutMidway]).toEqual([[], []]);
+    expect(pidsOf(after, 'prefill-1')).toEqual(pidsOf(before, 'prefill-1'));
+    expect(named(after, 'prefill-1').restarts).toBe(worker.restarts + 1);
+  });
+
   it.each([-3_600_000, 3_600_000])(
     'the clock of one host off by %i ms: nothing is lost or restarted, its events still come',
     async (off) => {
