@@ -30,7 +30,7 @@ export class HighestEpoch {
     const isOther = owner !== undefined && this.#owner !== undefined && owner !== this.#owner;
     if (isOther && running !== null) {
       throw new DynamoError('DEPLOYMENT_BUSY', `${running} that ${ownerName(this.#owner ?? '')} started`, {
-        hint: 'Stop it there with `dynamo stop`, or use another --name.',
+        hint: 'Stop it there with `dynamo stop`, from here with `dynamo stop NAME --hosts FILE --yes`, or use another --name.',
       });
     }
     if (!isOther && epoch < this.#epoch)

@@ -8,7 +8,7 @@ import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
  * compared, so an agent goes by this first. Made once; a folder that cannot be written gives one that holds for this process.
  */
 export function ownerOf(dir: string): string {
-  const file = path.join(dir, 'owner');
+  const file = ownerFile(dir);
   const known = readJsonFile(file);
   if (typeof known === 'string' && known !== '') return known;
   const owner = `${os.userInfo().username}@${os.hostname()} ${randomBytes(6).toString('hex')}`;
@@ -19,6 +19,8 @@ export function ownerOf(dir: string): string {
   }
   return owner;
 }
+
+export const ownerFile = (dir: string): string => path.join(dir, 'owner');
 
 /** Without its number, for people. */
 export function ownerName(owner: string): string {
