@@ -1,9 +1,13 @@
+import { performance } from 'node:perf_hooks';
 import type { Instance } from '../../discovery/discovery.ts';
 import type { FrontendContext } from '../frontend-context.ts';
 import type { Origin } from '../upstream/connection.ts';
 import type { PoolSilence } from '../upstream/connection-pool.ts';
-import { knock } from '../upstream/knock.ts';
+import { type Knock, knock } from '../upstream/knock.ts';
 import type { KnownInstance } from './instance-table.ts';
+
+/** An answer is proof that a machine is there for so long; without one, another attempt is made as often. */
+const PROOF_MS = 2_000;
 
 /** What silence of a machine means for the workers of a frontend: they become suspect, and others take their requests. */
 export function watchSilence(context: () => FrontendContext): PoolSilence {
@@ -13,8 +17,14 @@ export function watchSilence(context: () => FrontendContext): PoolSilence {
       .find((instance) => instance.origin === origin);
   // Discovery may give a worker up while requests still wait for it.
   const records = new WeakMap<Origin, Instance>();
+  const recordOf = (origin: Origin): Instance | undefined => known(origin)?.record ?? records.get(origin);
+  const machines = new Machines();
   return {
     knock,
+    doubted(origin) {
+      const own = recordOf(origin);
+      if (own !== undefined) for (const other of othersThan(context(), own)) machines.isThere(other.origin);
+    },
     silent(origin, sinceMs) {
       const instance = known(origin);
       if (instance === undefined) return;
@@ -30,18 +40,18 @@ export function watchSilence(context: () => FrontendContext): PoolSilence {
     },
     isAvoided: (origin) => known(origin)?.suspicion != null,
     hasOther(origin) {
-      const own = known(origin)?.record ?? records.get(origin);
-      return own !== undefined && hasOther(context(), own);
+      const own = recordOf(origin);
+      return own !== undefined && othersThan(context(), own).some((other) => machines.isThere(other.origin));
     },
   };
 }
 
-/** Whether what waits for one worker can be done by another, which is not suspect itself. */
-function hasOther({ instances, options }: FrontendContext, { name, model, role }: Instance): boolean {
+/** Workers that could do what waits for another, and are not suspect themselves. */
+function othersThan({ instances, options }: FrontendContext, { name, model, role }: Instance): KnownInstance[] {
   const takes = role === 'prefill' && options.decodeFallback ? ['prefill', 'decode'] : [role];
   return instances
     .list()
-    .some(
+    .filter(
       ({ record, state, suspicion }) =>
         record.name !== name &&
         record.model === model &&
@@ -49,4 +59,25 @@ function hasOther({ instances, options }: FrontendContext, { name, model, role }
         state !== 'draining' &&
         suspicion === null,
     );
+}
+
+/**
+ * Which machines have answered of late. Where this machine is the one that is cut off, none has, and requests had better wait than
+ * be passed around.
+ */
+class Machines {
+  readonly #answeredAtMs = new WeakMap<Origin, number>();
+  readonly #asked = new WeakMap<Origin, { knock: Knock; atMs: number }>();
+
+  /** Asks it when there is no answer of late: the next call may know more. */
+  isThere(origin: Origin): boolean {
+    const nowMs = performance.now();
+    if (nowMs - (this.#answeredAtMs.get(origin) ?? Number.NEGATIVE_INFINITY) < PROOF_MS) return true;
+    const asked = this.#asked.get(origin);
+    if (asked !== undefined && nowMs - asked.atMs < PROOF_MS) return false;
+    asked?.knock.end();
+    const attempt = knock(origin, () => this.#answeredAtMs.set(origin, performance.now()));
+    this.#asked.set(origin, { knock: attempt, atMs: nowMs });
+    return false;
+  }
 }

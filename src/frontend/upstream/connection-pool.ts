@@ -16,7 +16,7 @@ export interface PoolOptions {
 }
 
 export interface PoolSilence extends SilenceEvents {
-  /** Whether another worker could take what waits for this one. */
+  /** Whether another worker, whose machine answers, could take what waits for this one. */
   hasOther(origin: Origin): boolean;
 }
 

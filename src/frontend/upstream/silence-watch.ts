@@ -7,6 +7,8 @@ export const TICK_MS = 200;
 const QUIET_MS = 400;
 /** Ticks without an answer after which it counts as silent. They are counted, so that a frontend that stood still blames nobody. */
 const SILENT_TICKS = 5;
+/** So many before that, it is time to ask whether others are there. */
+const DOUBT_TICKS = 2;
 /** Pause after an answer; a stopped process takes none of the connections it is asked with, and a kernel keeps only so many. */
 const ASK_AGAIN_MS = 1_000;
 
@@ -23,6 +25,8 @@ export interface Waiting {
 
 export interface SilenceEvents {
   knock(origin: Origin, answered: () => void): Knock;
+  /** It does not look well for the address: who could stand in for it? */
+  doubted(origin: Origin): void;
   /** Nothing has been heard from the address since then. */
   silent(origin: Origin, sinceMs: number): void;
   /** Whether requests still avoid the address; it is asked anew when they do not. */
@@ -97,6 +101,7 @@ export class SilenceWatch {
 
   #judge(origin: Origin, asked: Asked): void {
     if (asked.knocks.some(({ isOut }) => isOut)) asked.unanswered += 1;
+    if (asked.unanswered === SILENT_TICKS - DOUBT_TICKS) this.#events.doubted(origin);
     if (asked.unanswered < SILENT_TICKS) {
       this.#ask(origin, asked);
       return;

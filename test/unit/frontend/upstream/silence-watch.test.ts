@@ -7,6 +7,7 @@ const at = (name: string): Origin => ({ authority: `${name}:8000`, hostname: nam
 /** A watch under a clock of its own, with the attempts to connect that it has under way. */
 function begin() {
   const told: string[] = [];
+  const doubted: string[] = [];
   const avoided = new Set<Origin>();
   const knocks: { origin: Origin; answered: () => void; isOut: boolean; ended: boolean }[] = [];
   const watch = new SilenceWatch({
@@ -23,6 +24,7 @@ function begin() {
       knocks.push(one);
       return one;
     },
+    doubted: (origin) => void doubted.push(origin.hostname),
     silent(origin, sinceMs) {
       told.push(`${origin.hostname} since ${sinceMs}`);
       avoided.add(origin);
@@ -31,7 +33,7 @@ function begin() {
   });
   let nowMs = 10_000;
   return {
-    ...{ watch, told, avoided, knocks },
+    ...{ watch, told, doubted, avoided, knocks },
     pending: () => knocks.filter(({ ended }) => !ended),
     now: () => nowMs,
     /** Ticks with these requests under way. */
@@ -63,7 +65,7 @@ describe('SilenceWatch', () => {
     const it = begin();
     const sent = it.now();
     it.ticks(6, () => [waiting(a, sent)]);
-    expect([it.told, it.pending().length]).toEqual([[], 5]);
+    expect([it.told, it.doubted, it.pending().length]).toEqual([[], ['a'], 5]);
     it.ticks(1, () => [waiting(a, sent)]);
     expect(it.told).toEqual([`a since ${sent}`]);
     expect([it.watch.isSilent(a), it.watch.isSilent(b), it.watch.foundAny]).toEqual([true, false, true]);
