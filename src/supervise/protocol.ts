@@ -173,14 +173,14 @@ export type ControllerMethods = {
    * with what was done, a line a step.
    */
   roll: { params: { request: StartRequest; replace: boolean }; result: { steps: string[] } };
+  /** Secrets that processes name: what an agent no longer knows, it has again. In memory only. Resolves when agents have them. */
+  secrets: { params: { secrets: SentSecrets }; result: null };
   /** Resolves when nothing is left; `force` skips draining. */
   stop: { params: { force: boolean }; result: { leftPids: number[] } };
 };
 
 export type ControllerNotifications = {
   snapshot: DeploymentSnapshot;
-  /** Secrets that processes name: what an agent no longer knows, it has again. In memory only. Resolves when agents have them. */
-  secrets: { params: { secrets: SentSecrets }; result: null };
   event: EventRecord;
 };
 
