@@ -18,7 +18,7 @@ export async function mayStartAgain(
   try {
     await awaitOwnPorts(process.spec, {
       onWaiting: (text) => {
-        context.events.write('port', `its start waits for ${text}`, process.spec.name);
+        context.events.write('port-taken', `its start waits for ${text}`, process.spec.name);
         status.set('backoff', text);
       },
       random: context.random,

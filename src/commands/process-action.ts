@@ -14,7 +14,11 @@ export async function runProcessAction(
 ): Promise<void> {
   if (processes.length === 0)
     throw new DynamoError('USAGE', 'no process is named', { hint: 'Name one, or add --rolling for all of them.' });
-  await withController(flags.deployment, {}, async (peer, deployment) => {
+  // A port that is written down may stay taken for long: whoever waits should know.
+  const onEvent = (message: string, type: string): void => {
+    if (type === 'port-taken') process.stderr.write(`${message}\n`);
+  };
+  await withController(flags.deployment, { onEvent }, async (peer, deployment) => {
     for (const name of processes) {
       await peer.request(action, { name });
       if (!flags.json)

@@ -9,7 +9,7 @@ const QUIET = new Set(['state', 'published', 'pair', 'agent']);
 /** Runs an action with the line to a deployment's controller. Throws `NO_DEPLOYMENT` when none attends it. */
 export async function withController<T>(
   name: string | undefined,
-  options: { onEvent?: (message: string) => void },
+  options: { onEvent?: (message: string, type: string) => void },
   action: (peer: ControllerPeer, deployment: string) => Promise<T>,
 ): Promise<T> {
   const deployment = name ?? theOnlyDeployment();
@@ -17,7 +17,7 @@ export async function withController<T>(
   const client = await connectController(deploymentDir(deployment), {
     prepare: (peer) =>
       peer.on('event', ({ type, process, message }) => {
-        if (!QUIET.has(type)) options.onEvent?.(process ? `${process}: ${message}` : message);
+        if (!QUIET.has(type)) options.onEvent?.(process ? `${process}: ${message}` : message, type);
       }),
   });
   if (!client) {

@@ -202,6 +202,16 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     });
     expect(back).toMatchObject({ restarts: 1, ports: { http: written } });
     await waitFor('the frontend to know it', () => ask(endpoint).then(Boolean, () => undefined));
+
+    // Restarted by hand: whoever asked is told what it waits for.
+    const drained = box.run('drain', 'decode-0', '--deployment', 'squatted');
+    expect(await drained).toMatchObject({ code: 0 });
+    const other = http.createServer();
+    await listenWhenFree(other, written);
+    const restart = box.start('restart', 'decode-0', '--deployment', 'squatted');
+    await waitFor('the wait to be told', () => restart.stderr.includes(`http port ${written}, which is held by pid`));
+    other.close();
+    expect(await restart.exited).toBe(0);
     expect(await box.run('stop', 'squatted')).toMatchObject({ code: 0 });
   });
 });

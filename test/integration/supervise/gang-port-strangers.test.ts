@@ -106,7 +106,7 @@ describe('a stranger on the port of a process that starts again', () => {
     );
     expect(waiting).toMatchObject({ state: 'backoff', restarts: 0, generation: 1 });
     expect(waiting.waitingFor).toContain(`http port ${port}, which is held by pid ${process.pid} (`);
-    expect(demo.events('port').map(({ message }) => message)).toEqual([
+    expect(demo.events('port-taken').map(({ message }) => message)).toEqual([
       expect.stringContaining(`its start waits for http port ${port}`),
     ]);
     squatter.close();
