@@ -1,5 +1,5 @@
 // Builds dist/kits/VERSION-HASH/: what a remote host needs to run agent, frontend and mocker, without node_modules. A bundle in parts, the shim,
-// etcd's protocol files, and checksums of all; its name is made of the version and a hash of the content.
+// etcd's protocol files, ZeroMQ's binaries, and checksums of all; its name is made of the version and a hash of the content.
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -65,6 +65,7 @@ cpSync(path.join(root, 'src', 'supervise', 'shim.sh'), path.join(fresh, 'dist', 
 chmodSync(path.join(fresh, 'dist', 'shim.sh'), 0o755);
 // etcd3 reads them from `../proto` of the file it is in.
 cpSync(path.join(root, 'node_modules', 'etcd3', 'proto'), path.join(fresh, 'proto'), { recursive: true });
+copyZeromq();
 // `node` beside it is made when it is installed: the host's own, or one that was brought.
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's, not ours
 const start = '#!/bin/sh\nhere=${0%/*}\nNODE_COMPILE_CACHE=$here/.cache exec "$here/node" "$here/dist/cli.js" "$@"\n';
@@ -97,6 +98,22 @@ for (const old of readdirSync(kits)) {
     rmSync(folder, { recursive: true, force: true });
 }
 if (!process.argv.includes('--quiet')) console.log(`built dist/kits/${id} in ${Date.now() - started} ms`);
+
+/**
+ * ZeroMQ's own loader looks for its binaries in `../build` of the file it is in. For each kind of host the one that was built for Node
+ * 22: newer ones load it too, as its interface (Node-API) stays.
+ */
+function copyZeromq() {
+  const from = path.join(root, 'node_modules', 'zeromq', 'build');
+  const manifest = JSON.parse(readFileSync(path.join(from, 'manifest.json'), 'utf8'));
+  const chosen = Object.entries(manifest).filter(([, file]) =>
+    /^linux\/(x64|arm64)\/node\/glibc-127-Release\/addon\.node$/.test(file),
+  );
+  if (chosen.length !== 2) throw new Error(`zeromq has another set of binaries: ${Object.values(manifest).join(', ')}`);
+  const to = path.join(fresh, 'build');
+  for (const [, file] of chosen) cpSync(path.join(from, file), path.join(to, file));
+  writeFileSync(path.join(to, 'manifest.json'), `${JSON.stringify(Object.fromEntries(chosen))}\n`);
+}
 
 function list(folder, below = '') {
   return readdirSync(path.join(folder, below), { withFileTypes: true }).flatMap((entry) => {

@@ -7,7 +7,7 @@ export async function serveKvEvents(
   blockSize: number,
   signal: AbortSignal,
 ): Promise<KvEventPublisher> {
-  const [{ Publisher, Router }, { Packr }] = await Promise.all([import('zeromq'), import('msgpackr')]);
+  const [{ Publisher, Router }, { Packr }] = await Promise.all([import('../routing/zeromq.ts'), import('msgpackr')]);
   const packr = new Packr({ useRecords: false });
   const socket = new Publisher({ linger: 0 });
   await socket.bind(endpoint);

@@ -26,7 +26,7 @@ const REPLAY_PATIENCE_MS = 5_000;
 
 /** Connects over ZeroMQ, which connects again by itself when the worker comes back. */
 export async function openKvEventSockets(endpoints: KvEventEndpoints): Promise<KvEventSockets> {
-  const { Dealer, Subscriber } = await import('zeromq');
+  const { Dealer, Subscriber } = await import('./zeromq.ts');
   const subscriber = new Subscriber({ receiveHighWaterMark: 0, linger: 0 });
   subscriber.connect(endpoints.events);
   subscriber.subscribe();
