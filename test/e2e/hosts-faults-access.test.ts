@@ -82,5 +82,22 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('hosts that are hard to get into', ()
     expect(after.agents.map(({ pid }) => pid)).toEqual(before.agents.map(({ pid }) => pid));
   });
 
-  it('stops without a trace on any host', () => fleet.stopsClean());
+  it('a stop with one of them away ends the rest and says what stays; the next one leaves no trace on any host', async () => {
+    const before = await fleet.ready();
+    const away = named(before, 'decode-1').host;
+    const other = fleet.net.hosts.find(({ name }) => name !== away)!;
+    fleet.host(away).wire('cut');
+    try {
+      const { code, stderr } = await fleet.box.run('stop', 'fleet');
+      expect(stderr).toContain('error: a host of fleet cannot be reached; what runs there stays [STOP_INCOMPLETE]');
+      expect(stderr).toContain(`  ${away}: `);
+      expect(stderr).toContain('`dynamo stop fleet` or the next `dynamo serve` finishes it');
+      expect(code).toBe(6);
+      await waitFor('the rest to be gone', () => other.processes().length === 0, 60_000);
+      expect(fleet.host(away).processes()).not.toEqual([]);
+    } finally {
+      fleet.host(away).wire('whole');
+    }
+    await fleet.stopsClean();
+  });
 });
