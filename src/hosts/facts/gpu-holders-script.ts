@@ -7,18 +7,32 @@ limited() { if have timeout; then timeout "$@"; else shift; "$@"; fi; }
 
 /**
  * Who has GPUs, as two sections. \`gpu-apps\`, \`uuid|pid|MiB|owner|ours|name\`: processes that compute; ours when they, or the leader of
- * their session, carry a run id (vLLM writes titles over its environment). \`gpu-locks\`, \`index|holder\`: locks of deployments, tried
+ * their session, carry a run id (vLLM writes titles over its environment). Those that are ending are left out. \`gpu-locks\`, \`index|holder\`: locks of deployments, tried
  * for a moment in shared mode, which keeps nobody else who only looks from seeing the same.
  */
 export const GPU_HOLDERS = `
 has_run() { tr '\\000' '\\n' <"/proc/$1/environ" 2>/dev/null | grep -q '^DYNAMO_RUN_ID='; }
-session_of() { stat=$(cat "/proc/$1/stat" 2>/dev/null); set -- \${stat##*) }; printf '%s' "\${4:-}"; }
+# state, parent, group, session, ... as in /proc/PID/stat after the name
+stat_of() { stat=$(cat "/proc/$1/stat" 2>/dev/null); printf '%s' "\${stat##*) }"; }
+session_of() { set -- $(stat_of "$1"); printf '%s' "\${4:-}"; }
+# Zombies and what the kernel is taking down (PF_EXITING).
+is_ending() { set -- $(stat_of "$1"); case \${1:-} in Z|X) return 0 ;; esac; [ $((\${7:-0} & 4)) -ne 0 ]; }
+list_apps() {
+  limited 20 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits 2>/dev/null |
+    grep -E '^(GPU|MIG)-'
+}
 gpu_apps() {
   section gpu-apps
-  limited 20 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits 2>/dev/null |
+  apps=$(list_apps)
+  # One that is not there has just ended, or is of another container: then it is still listed in a moment.
+  for pid in $(printf '%s\n' "$apps" | cut -d, -f2); do
+    [ -d "/proc/$pid" ] || { sleep 1; apps=$(list_apps); break; }
+  done
+  printf '%s\n' "$apps" |
     while IFS=, read -r uuid pid memory name; do
       pid=$(printf '%s' "$pid" | tr -cd 0-9)
       [ -n "$pid" ] || continue
+      is_ending "$pid" && continue
       owner=$(stat -c %U "/proc/$pid" 2>/dev/null || ps -o user= -p "$pid" 2>/dev/null)
       ours=0
       if has_run "$pid" || has_run "$(session_of "$pid")"; then ours=1; fi

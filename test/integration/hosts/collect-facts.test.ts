@@ -1,3 +1,5 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,7 +11,10 @@ import { type HostEntry, LOCAL_HOST } from '../../../src/hosts/host-entry.ts';
 import { hostFactsSchema } from '../../../src/hosts/host-facts.ts';
 import { inspectHosts } from '../../../src/hosts/inspect-hosts.ts';
 import { LocalTransport } from '../../../src/hosts/local-transport.ts';
+import { readStat } from '../../../src/supervise/identity.ts';
+import { tryLock } from '../../../src/supervise/locks.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
+import { waitFor } from '../../helpers/until.ts';
 
 const linux = process.platform === 'linux';
 const gpus = path.join(packageRoot, 'test', 'fixtures', 'bin', 'two-gpus');
@@ -30,6 +35,44 @@ function environment(root: string, packages: readonly string[]): string {
 }
 
 describe.runIf(linux)('the probe on this machine', () => {
+  it('tells who computes on the GPUs and who holds their locks; those that are ending do not count', async () => {
+    using tmp = tmpDir();
+    const gone = spawnSync('true').pid;
+    const stranger = spawn('sleep', ['600'], { stdio: 'ignore' });
+    const ours = spawn('sh', ['-c', 'env -u DYNAMO_RUN_ID sleep 600 & echo $!; wait'], {
+      ...{ detached: true, env: { ...process.env, DYNAMO_RUN_ID: 'run' }, stdio: ['ignore', 'pipe', 'ignore'] },
+    });
+    // A shell that never looks after its child leaves a zombie.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const firstLine = async (child: typeof parent) => Number(String((await once(child.stdout!, 'data'))[0]));
+    const [titled, zombie] = [await firstLine(ours), await firstLine(parent)];
+    await waitFor('a zombie', () => readStat(zombie)?.state === 'Z');
+    const uuid = 'GPU-00000001-aaaa-bbbb-cccc-dddddddddddd';
+    const apps = path.join(tmp.dir, 'apps');
+    writeFileSync(apps, [stranger.pid, titled, zombie, gone].map((pid) => `${uuid}, ${pid}, 7, python3\n`).join(''));
+    mkdirSync(path.join(tmp.dir, 'dynamo'));
+    const locks = [0, 1].map((gpu) => path.join(tmp.dir, 'dynamo', `gpu-${gpu}.lock`));
+    const lock = tryLock(locks[0]!, { holder: 'demo (prefill-0)', hostWide: true });
+    writeFileSync(locks[1]!, 'of before\n');
+    try {
+      const entry = withPath(gpus);
+      const env = { ...entry.env, FAKE_SMI_APPS: apps, DYNAMO_LOCK_DIR: tmp.dir };
+      const facts = await collectFacts(new LocalTransport(), { ...entry, env });
+      const user = { gpu: 1, user: os.userInfo().username, memoryBytes: 7 * 1024 ** 2, command: 'python3' };
+      expect(facts.gpuUsers).toEqual([
+        { ...user, pid: stranger.pid, ours: false },
+        { ...user, pid: titled, ours: true },
+        { ...user, pid: gone, user: null, ours: false },
+      ]);
+      expect(facts.gpuLocks).toEqual([{ gpu: 0, holder: 'demo (prefill-0)' }]);
+    } finally {
+      lock?.release();
+      stranger.kill('SIGKILL');
+      parent.kill('SIGKILL');
+      process.kill(-ours.pid!, 'SIGKILL');
+    }
+  });
+
   it('tells what node knows too, in facts that can be recorded', async () => {
     const facts = await collectFacts(new LocalTransport(), LOCAL_HOST, { commands: ['sh', 'no-such-program'] });
     expect(hostFactsSchema.parse(JSON.parse(JSON.stringify(facts)))).toEqual(facts);
