@@ -1,3 +1,5 @@
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
 import { waitFor } from '../helpers/until.ts';
@@ -5,6 +7,7 @@ import { engineFolder, recipe, START_DEADLINE_MS } from './support/environment.t
 
 describe.skipIf(!engineFolder)('real vLLM, one server', () => {
   const box = new Sandbox();
+  const crashFolder = path.join(box.deploymentDir('vllm-cpu-aggregated'), 'crash-reports');
   afterAll(() => box[Symbol.asyncDispose](), 60_000);
 
   it(
@@ -30,21 +33,65 @@ describe.skipIf(!engineFolder)('real vLLM, one server', () => {
     expect(code).toBe(3);
   });
 
-  it(
-    'reports a start that fails: cause, exit status, last lines, what to do',
-    async () => {
+  function crashReports(): string[] {
+    const files = readdirSync(crashFolder).filter((name) => name.endsWith('.txt'));
+    return files.map((name) => readFileSync(path.join(crashFolder, name), 'utf8'));
+  }
+
+  /** The model of the environment with weights that end in the middle, as an interrupted download leaves them. */
+  function cutModel(): string {
+    const whole = path.join(engineFolder!, 'model');
+    const cut = path.join(path.dirname(box.home), 'cut-model');
+    cpSync(whole, cut, { recursive: true });
+    const weights = path.join(cut, 'model.safetensors');
+    writeFileSync(weights, readFileSync(weights).subarray(0, 400_000));
+    return cut;
+  }
+
+  const env = 'workers.aggregated.env';
+  const args = 'workers.aggregated.args';
+  it.each([
+    {
       // 96 blocks of 128 tokens are less than half of that.
-      const limit = 'workers.aggregated.args.max-model-len=32768';
-      const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', limit);
-      expect(stderr).toContain(
-        'aggregated-0 ended while starting: exit status 1: the weights leave too little memory for the KV cache',
-      );
+      why: 'a context that the KV cache does not hold',
+      setting: () => `${args}.max-model-len=32768`,
+      cause: 'the weights leave too little memory for the KV cache',
+      line: /ValueError: .*max seq len \(32768\)/,
+      step: 'Lower max-model-len',
+    },
+    {
+      why: 'more memory than the machine has',
+      setting: () => `${env}.VLLM_CPU_KVCACHE_SPACE=1048576`,
+      cause: 'the machine had not enough free memory',
+      line: /Available memory on node \d+ .* is less than requested memory for kv \(1048576/,
+      step: 'Lower VLLM_CPU_KVCACHE_SPACE',
+    },
+    {
+      why: 'weights that were cut short',
+      setting: () => `model=${cutModel()}`,
+      cause: 'a file of the weights is cut short or damaged',
+      line: /Error while deserializing header/,
+      step: 'Download the model again',
+    },
+  ])(
+    'reports a start that fails: $why',
+    async ({ setting, cause, line, step }) => {
+      rmSync(crashFolder, { recursive: true, force: true });
+      const { code, stderr } = await box.run('serve', recipe('aggregated'), '--set', setting());
+      expect(stderr).toContain(`aggregated-0 ended while starting: exit status 1: ${cause}`);
       expect(stderr).toContain('[EXITED_EARLY]');
       // The engine process says it long before the server's last lines.
-      expect(stderr).toMatch(/ValueError: .*max seq len \(32768\)/);
-      expect(stderr).toMatch(/hint: Lower max-model-len/);
+      expect(stderr).toMatch(line);
+      expect(stderr).toContain(`hint: ${step}`);
       expect(code).toBe(5);
       await waitFor('nothing to be left', () => box.processes().length === 0);
+      const [report, ...others] = crashReports();
+      expect(others).toEqual([]);
+      expect(report!.match(/^ {2}cause .*$/gm)).toEqual([expect.stringMatching(new RegExp(`${cause}$`))]);
+      expect(report!.match(/^ {2}next step .*$/gm)).toEqual([expect.stringContaining(step)]);
+      expect(report).toMatch(/^ {2}ended +exit status 1$/m);
+      expect(report).toMatch(/^ {2}was +starting: /m);
+      expect(report).toMatch(line);
     },
     START_DEADLINE_MS,
   );
