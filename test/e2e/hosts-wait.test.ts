@@ -43,7 +43,8 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('GPUs of several hosts that are not f
   });
   afterAll(() => fleet?.[Symbol.asyncDispose]());
 
-  const waiting = () => fleet.box.start('serve', fleet.recipe, '--hosts', fleet.hostsFile, '--detach', '--wait', '10m');
+  const waiting = (name = 'fleet') =>
+    fleet.box.start('serve', fleet.recipe, '--name', name, '--hosts', fleet.hostsFile, '--detach', '--wait', '10m');
   const says = (command: LongCommand, text: string) => command.readUntil(new RegExp(text), 120_000);
   /** Runs something there until it is ended. */
   const background = (host: TestHost, script: string) => {
@@ -81,6 +82,31 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('GPUs of several hosts that are not f
       new Set(['host-1 0,1', 'host-2 0,1']),
     );
     await fleet.stopsClean();
+  });
+
+  it('two that wait for all of both hosts: one has it, the other waits on and is next; neither keeps a part', async () => {
+    const stranger = background(one, 'exec sleep 600');
+    one.run('cat > /run/apps; cp /run/apps /run/late-apps', `${uuid(0)}, ${stranger.pid}, 70000, python3\n`);
+    const both = ['left', 'right'].map((name) => ({ name, command: waiting(name) }));
+    for (const { command } of both) await says(command, 'waiting: GPU 0 of host-1 used by');
+    stranger.end();
+    one.run(': > /run/apps; : > /run/late-apps');
+    const first = await waitFor(
+      'one of them to serve',
+      () => {
+        const ended = both.find(({ command }) => command.child.exitCode !== null);
+        if (ended) expect(ended.command.child.exitCode, ended.command.stdout + ended.command.stderr).toBe(0);
+        return ended;
+      },
+      120_000,
+    );
+    const second = both.find((other) => other !== first)!;
+    await says(second.command, `GPUs 0-1 of host-1 held by ${first.name}; GPUs 0-1 of host-2 held by ${first.name}`);
+    expect(second.command.child.exitCode).toBeNull();
+    expect((await fleet.box.run('stop', first.name)).code).toBe(0);
+    expect(await second.command.exited, second.command.stdout + second.command.stderr).toBe(0);
+    expect((await fleet.box.run('stop', second.name)).code).toBe(0);
+    await fleet.nothingLeft();
   });
 
   it('a stranger who comes between reserve and launch: named, all is taken back on every host; with --wait it waits on', async () => {
