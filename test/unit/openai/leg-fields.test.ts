@@ -50,7 +50,7 @@ const REQUESTS: [string, Record<string, unknown>, Record<string, string | undefi
   ['tools', { tools: [{ type: 'function', function: { name: 'f' } }], tool_choice: 'auto' }, {}],
   ['response_format', { response_format: { type: 'json_object' } }, {}],
   ['token ids', { prompt: [1, 2, 3] }, {}],
-  ['one prompt in a list', { prompt: ['a'] }, { vllm: 'prompt_list', trtllm: 'prompt_list' }],
+  ['one prompt in a list', { prompt: ['a'] }, { trtllm: 'prompt_list' }],
   ['several prompts', { prompt: ['a', 'b'] }, { vllm: 'prompt_list', trtllm: 'prompt_list' }],
   ['several token lists', { prompt: [[1], [2]] }, { vllm: 'prompt_list', trtllm: 'prompt_list' }],
   ['n of 1', { n: 1 }, {}],
