@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { meetingPair } from '../fixtures/engines/sglang.ts';
 import { startHarness } from '../helpers/frontend-harness.ts';
 import { type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
 import { decodeScript, prefillScript, sendBody, startScriptedWorker } from '../helpers/scripted-worker.ts';
@@ -85,6 +86,32 @@ describe('a worker whose machine falls silent', () => {
     const response = await answer;
     expect([response.status, response.headers.get('x-dynamo-prefill-worker')]).toEqual([200, 'prefill-1']);
     expect((await suspects(harness.url))['decode-0']).toBeNull();
+  });
+
+  it('ends both legs that run at once, and another pair takes the request', async () => {
+    const aborts = { prefill: [], decode: [] };
+    const scripts = meetingPair(aborts);
+    await using harness = await startHarness();
+    await using silent = await startMocker();
+    await using prefill = await startScriptedWorker(scripts.prefill);
+    await using decode = await startScriptedWorker(scripts.decode);
+    const sglang = {
+      ...FIELDS,
+      engine: 'sglang',
+      kvTransfer: 'sglang-bootstrap',
+      bootstrap: { host: '10.0.0.7', port: 8998 },
+    } as const;
+    await harness.publish('prefill-0', { ...prefill, url: silent.url }, sglang);
+    await harness.publish('prefill-1', prefill, sglang);
+    await harness.publish('decode-0', decode, sglang);
+    await using _ = await silence(silent);
+    const answers = await Promise.all([true, false, true, false].map((stream) => harness.post({ stream })));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(new Set(answers.map(({ headers }) => headers.get('x-dynamo-prefill-worker')))).toEqual(
+      new Set(['prefill-1']),
+    );
+    for (const answer of answers) expect(await answer.text()).toContain('Hello');
+    expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBeGreaterThan(0);
   });
 
   it('keeps what waits for it where all others are silent, too: it is this machine that is cut off', async () => {

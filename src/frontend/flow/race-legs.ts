@@ -80,6 +80,7 @@ export async function raceLegs(
       // The prefill worker's count has come with the KV cache.
       cachedTokens: null,
       resendIfStale: false,
+      partner: prefill.instance,
       gate: mayBeTooLong(prepared, [prefill.instance, decode.instance])
         ? new PrefillGate(prefillAnswer, PREFILL_LINGER_MS)
         : undefined,
