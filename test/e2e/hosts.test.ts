@@ -27,6 +27,8 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
       '--detach',
       '--set',
       'frontend.port=auto',
+      // ZeroMQ there is a native part of the kit.
+      ...['--set', 'kvEvents=true'],
       ...flags(sandbox),
     );
     expect(served.stderr).not.toContain('error:');
