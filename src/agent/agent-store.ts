@@ -35,13 +35,18 @@ export class AgentStore implements AsyncDisposable {
 
   /** For a start. Throws `DISCOVERY_UNREACHABLE` or `SECRET_MISSING` unless the start brings the store with it. */
   async reserve(spec: DiscoverySpec): Promise<void> {
-    const isOwn = spec.backend === 'etcd' && spec.managed !== undefined;
+    const isOwn = isOwnStore(spec);
     if (this.#discovery && JSON.stringify(spec) === JSON.stringify(this.#spec)) {
       if (!isOwn) await this.#discovery.open();
       return;
     }
     await this[Symbol.asyncDispose]();
     await this.#open(spec, isOwn);
+  }
+
+  /** An etcd that the deployment runs itself was not there to be opened when this host was reserved. */
+  async openOwn(): Promise<void> {
+    if (isOwnStore(this.#spec)) await this.discovery.open();
   }
 
   /** For what an earlier agent left. Does not look at the store. */
@@ -99,6 +104,10 @@ export class AgentStore implements AsyncDisposable {
     });
     this.#spec = spec;
   }
+}
+
+function isOwnStore(spec: DiscoverySpec | undefined): boolean {
+  return spec?.backend === 'etcd' && spec.managed !== undefined;
 }
 
 function readPassword(place: { fromEnv: string } | { fromFile: string }): string {

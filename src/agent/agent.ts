@@ -213,8 +213,7 @@ class Agent {
     this.#handle(peer, 'prove', ({ pairs }) => this.#step('prove', () => this.#gang.prove(pairs)));
     this.#handle(peer, 'publish', () =>
       this.#step('publish', async () => {
-        await this.#store.discovery.open(); // a store of this deployment's own was not there to be opened before
-        this.#watchStore();
+        await this.#store.openOwn();
         await this.#gang.publish();
       }).then(() => null),
     );
@@ -278,7 +277,7 @@ class Agent {
     return isHeld ? `${host} is about to run a deployment ${deployment}` : null;
   }
 
-  /** Serving needs no store, so its absence shows only where it is told. */
+  /** Serving needs no store, so its absence shows only where it is told. Once a handle: it may be called again. */
   #watchStore(): void {
     const follow = this.#store.watch((problem) => {
       const what = problem === null ? 'the store answers again' : `the store is away: ${problem}`;
@@ -327,6 +326,8 @@ class Agent {
   #announce(): void {
     this.#announceSoon ??= setImmediate(() => {
       this.#announceSoon = undefined;
+      // Not before the commit: what a start does not need does not hold it up.
+      if (this.#gang.phase === 'committed' || this.#silence.inDoubt) this.#watchStore();
       const status = this.#status();
       for (const peer of this.#peers) peer.notify('changed', status);
     });

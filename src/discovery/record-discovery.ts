@@ -54,9 +54,8 @@ export class RecordDiscovery implements Discovery {
   async register(instance: Instance, options: { signal?: AbortSignal }): Promise<Lease> {
     this.#assertOwn(instance.deployment);
     const { name, generation } = instance;
-    const older = await this.#olderKeys(name, generation);
     const key = formatRecordKey({ kind: 'instance', name, generation });
-    const before = await readStored(this.#store, key);
+    const [older, before] = await Promise.all([this.#olderKeys(name, generation), readStored(this.#store, key)]);
     const counter = before ? before.record.counter + 1 : Math.floor(Math.random() * 2 ** 31);
     const record: InstanceRecord = { ...instanceOf(instance), state: 'ready', counter };
     const lease = new RecordLease(
