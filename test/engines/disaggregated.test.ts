@@ -151,11 +151,31 @@ describe.skipIf(!engineFolder)('real vLLM, prefill and decode apart', () => {
       await compare({ prompt: tokenIds(count, count), max_tokens: 24 });
     });
 
+    it('one prompt in a list: the text of the decode worker alone', async () => {
+      await compare({ prompt: [words(200, 99)], max_tokens: 12 });
+    });
+
     it.each([5, 300])('a chat of %i words, streamed: the text of the decode worker alone', async (count) => {
       const messages = [{ role: 'user', content: words(count, count) }];
       const usage = { stream_options: { include_usage: true } };
       await compare({ messages, max_completion_tokens: 24, stream: true, ...usage });
       await compare({ messages: [{ role: 'system', content: 'Be brief.' }, ...messages], max_tokens: 8 });
+    });
+
+    const PLACE = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
+    const tools = [{ type: 'function', function: { name: 'find', parameters: PLACE } }];
+    const json_schema = { name: 'place', schema: PLACE };
+    const messages = [{ role: 'user', content: words(150, 80) }];
+    it.each([
+      ['a list of one prompt', { prompt: [tokenIds(200, 81)], max_tokens: 8 }],
+      ['a least number of tokens', { prompt: tokenIds(200, 82), max_tokens: 8, min_tokens: 8 }],
+      ['stops', { prompt: tokenIds(200, 83), max_tokens: 24, stop: [' ', 'e'], include_stop_str_in_output: true }],
+      ['log probabilities', { prompt: tokenIds(200, 84), max_tokens: 4, logprobs: 3 }],
+      ['a tool that must be called', { messages, max_tokens: 24, tools, tool_choice: 'required' }],
+      ['a schema', { messages, max_tokens: 24, response_format: { type: 'json_schema', json_schema } }],
+      ['no limit but the older one', { messages, max_tokens: 8, max_completion_tokens: null }],
+    ] as [string, Body][])('a request with %s: the text of the decode worker alone', async (_, body) => {
+      await compare(body);
     });
 
     it('reports the cached tokens of the prefill worker, which the decode worker does not see', async () => {
