@@ -41,6 +41,23 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
     expect((await sandbox.run('stop', 'quickstart')).code).toBe(0);
   });
 
+  it.runIf(hasTmux)('leaves no bar, and nothing that runs on the hosts, when it is interrupted', async () => {
+    forget();
+    await using sandbox = new Sandbox();
+    const env = { ...sandbox.env, TERM: 'xterm-256color' };
+    using terminal = new TmuxTerminal(['serve', 'quickstart', '--no-tui', ...flags(sandbox)], env, {
+      columns: 80,
+      rows: 40,
+    });
+    await terminal.shows(/^host-1 .* MiB/m);
+    terminal.press('C-c');
+    await terminal.exitStatus();
+    const all = terminal.everything();
+    expect(all).not.toMatch(/[█░]|being unpacked/);
+    expect(all).toMatch(/^stopping quickstart/m);
+    for (const host of net.hosts) expect(host.processes()).toEqual([]);
+  });
+
   it('prints lines elsewhere, and tells begin and end in its events', async () => {
     forget();
     await using sandbox = new Sandbox();
