@@ -4,6 +4,9 @@ import { hasEtcd } from '../helpers/etcd-server.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
 import { hasTmux, TmuxTerminal } from '../helpers/tmux-terminal.ts';
 
+/** A hundred MiB are copied, on a machine that may have other work. */
+const PATIENCE_MS = 120_000;
+
 /** dynamo and a Node, near 100 MiB, on their way to two hosts that have neither: what a user sees of it. */
 describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
   let net: TestHosts;
@@ -30,9 +33,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
     const env = { ...sandbox.env, TERM: 'xterm-256color' };
     const args = ['serve', 'quickstart', '--no-tui', '--detach', ...flags(sandbox)];
     using terminal = new TmuxTerminal(args, env, { columns, rows: 40 });
-    const during = await terminal.shows(/^host-1 .*█.* % of \d+(\.\d+)? MiB.*\nhost-2 .* MiB/m);
+    const during = await terminal.shows(/^host-1 .*█.* % of \d+(\.\d+)? MiB.*\nhost-2 .* MiB/m, PATIENCE_MS);
     for (const line of during.split('\n')) expect(line.length).toBeLessThanOrEqual(columns);
-    expect(await terminal.exitStatus()).toBe(0);
+    expect(await terminal.exitStatus(PATIENCE_MS)).toBe(0);
     const all = terminal.everything();
     expect(all).not.toMatch(/[█░]/);
     expect(all).toMatch(/^copied dynamo to host-1, host-2: \d+ MiB in \d/m);
@@ -49,9 +52,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
       columns: 80,
       rows: 40,
     });
-    await terminal.shows(/^host-1 .* MiB/m);
+    await terminal.shows(/^host-1 .* MiB/m, PATIENCE_MS);
     terminal.press('C-c');
-    await terminal.exitStatus();
+    await terminal.exitStatus(PATIENCE_MS);
     const all = terminal.everything();
     expect(all).not.toMatch(/[█░]|being unpacked/);
     expect(all).toMatch(/^stopping quickstart/m);
@@ -89,11 +92,11 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
     await using sandbox = new Sandbox();
     const env = { ...sandbox.env, TERM: 'xterm-256color' };
     using terminal = new TmuxTerminal(['serve', 'quickstart', ...flags(sandbox)], env, { columns: 100, rows: 30 });
-    const seen = await terminal.shows(/dynamo is copied there: .*% of \d+(\.\d+)? MiB/);
+    const seen = await terminal.shows(/dynamo is copied there: .*% of \d+(\.\d+)? MiB/, PATIENCE_MS);
     expect(seen).not.toMatch(/░/);
     expect(seen).toContain('0 of ');
-    await terminal.shows(/ready; \? shows the keys/);
+    await terminal.shows(/ready; \? shows the keys/, PATIENCE_MS);
     terminal.press('C-c');
-    expect(await terminal.exitStatus()).toBe(0);
+    expect(await terminal.exitStatus(PATIENCE_MS)).toBe(0);
   });
 });

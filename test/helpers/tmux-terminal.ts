@@ -63,8 +63,12 @@ export class TmuxTerminal {
   }
 
   /** Waits for the end of the command; its exit status. */
-  async exitStatus(): Promise<number> {
-    const text = await waitFor('the command to end', () => /EXIT=(\d+)/.exec(this.everything()) ?? undefined, 60_000);
+  async exitStatus(deadlineMs = 60_000): Promise<number> {
+    const text = await waitFor(
+      'the command to end',
+      () => /EXIT=(\d+)/.exec(this.everything()) ?? undefined,
+      deadlineMs,
+    );
     return Number(text[1]);
   }
 
