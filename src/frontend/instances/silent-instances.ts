@@ -8,6 +8,8 @@ import type { KnownInstance } from './instance-table.ts';
 
 /** An answer is proof that a machine is there for so long; without one, another attempt is made as often. */
 const PROOF_MS = 2_000;
+/** A cut network that is mended sooner costs no stream that has begun; a machine that lost its power must not hold one for ever. */
+const GIVE_UP_MS = 60_000;
 
 /** What silence of a machine means for the workers of a frontend: they become suspect, and others take their requests. */
 export function watchSilence(context: () => FrontendContext): PoolSilence {
@@ -39,6 +41,7 @@ export function watchSilence(context: () => FrontendContext): PoolSilence {
       );
     },
     isAvoided: (origin) => known(origin)?.suspicion != null,
+    giveUpMs: GIVE_UP_MS,
     hasOther(origin) {
       const own = recordOf(origin);
       return own !== undefined && othersThan(context(), own).some((other) => machines.isThere(other.origin));

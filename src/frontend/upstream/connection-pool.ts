@@ -18,6 +18,8 @@ export interface PoolOptions {
 export interface PoolSilence extends SilenceEvents {
   /** Whether another worker, whose machine answers, could take what waits for this one. */
   hasOther(origin: Origin): boolean;
+  /** A machine that was silent for so long is not waited for any more, not even by streams that have begun. */
+  readonly giveUpMs: number;
 }
 
 export const DEFAULT_IDLE_TIMEOUT_MS = 3_500;
@@ -131,7 +133,7 @@ export class ConnectionPool {
     }
     if (this.#silence) {
       this.#silence.tick(this.#waiting(), this.nowMs);
-      this.#moveFromSilent(this.#silence, this.#options.silence!);
+      this.#leaveSilent(this.#silence, this.#options.silence!);
     }
   }
 
@@ -145,12 +147,17 @@ export class ConnectionPool {
     }
   }
 
-  /** Requests that have nothing for their client yet start over where somebody answers; the others wait for the machine to come back. */
-  #moveFromSilent(silence: SilenceWatch, { hasOther }: PoolSilence): void {
+  /** Requests that have nothing for their client yet start over where somebody answers; the others wait a while for the machine. */
+  #leaveSilent(silence: SilenceWatch, { hasOther, giveUpMs }: PoolSilence): void {
     if (!silence.foundAny) return;
     for (const connection of this.#open) {
       const { handler, origin } = connection;
-      if (!(handler instanceof Exchange) || !handler.isMovable || handler.isForwarding) continue;
+      if (!(handler instanceof Exchange)) continue;
+      if (silence.silentForMs(origin) > giveUpMs) {
+        connection.fail('silent', `nothing from ${origin.authority} for ${Math.round(giveUpMs / 1_000)} s`);
+        continue;
+      }
+      if (!handler.isMovable || handler.isForwarding) continue;
       const { partner } = handler;
       if (silence.isSilent(origin) && hasOther(origin))
         connection.fail('silent', `${origin.authority} has fallen silent`);

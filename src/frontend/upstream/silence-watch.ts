@@ -64,14 +64,14 @@ export class SilenceWatch {
   /** Looks at all requests under way. */
   tick(requests: Iterable<Waiting>, nowMs: number): void {
     this.#nowMs = nowMs;
-    const quiet = quietSince(requests, nowMs);
+    const quiet = quietOrigins(requests, nowMs);
     for (const [origin, asked] of this.#asked) {
       const isOver = asked.state === 'silent' ? !this.#events.isAvoided(origin) : !quiet.has(origin);
       if (isOver) this.#forget(origin, asked);
     }
-    for (const [origin, sinceMs] of quiet) {
+    for (const origin of quiet) {
       const asked = this.#asked.get(origin);
-      if (asked === undefined) this.#ask(origin, this.#begin(origin, sinceMs));
+      if (asked === undefined) this.#ask(origin, this.#begin(origin));
       else if (asked.state === 'heard' && nowMs >= asked.askAgainMs) {
         asked.state = 'asked';
         this.#ask(origin, asked);
@@ -88,12 +88,20 @@ export class SilenceWatch {
     return this.#asked.get(origin)?.state === 'silent';
   }
 
+  /** How long, at the last tick; 0 while it is not. */
+  silentForMs(origin: Origin): number {
+    const asked = this.#asked.get(origin);
+    return asked?.state === 'silent' ? this.#nowMs - asked.sinceMs : 0;
+  }
+
   /** Nothing is asked any more. */
   close(): void {
     for (const [origin, asked] of this.#asked) this.#forget(origin, asked);
   }
 
-  #begin(origin: Origin, sinceMs: number): Asked {
+  #begin(origin: Origin): Asked {
+    // An older request proves nothing: its worker may be slow, and have answered others.
+    const sinceMs = this.#nowMs - QUIET_MS;
     const asked: Asked = { sinceMs, state: 'asked', askAgainMs: 0, unanswered: 0, knocks: [] };
     this.#asked.set(origin, asked);
     return asked;
@@ -135,17 +143,17 @@ function endKnocks(asked: Asked): void {
   for (const each of asked.knocks.splice(0)) each.end();
 }
 
-/** Addresses that a request waits for and that sent nothing to any, with the moment since when. */
-function quietSince(requests: Iterable<Waiting>, nowMs: number): Map<Origin, number> {
-  const quiet = new Map<Origin, number>();
+/** Addresses that a request waits for and that sent nothing to any. */
+function quietOrigins(requests: Iterable<Waiting>, nowMs: number): Set<Origin> {
+  const quiet = new Set<Origin>();
   const heard = new Set<Origin>();
   for (const { origin, partner, activeAtMs, gotBytes } of requests) {
     if (nowMs - activeAtMs < QUIET_MS) {
       if (gotBytes) heard.add(origin);
       continue;
     }
-    for (const each of partner === undefined ? [origin] : [origin, partner])
-      quiet.set(each, Math.min(activeAtMs, quiet.get(each) ?? activeAtMs));
+    quiet.add(origin);
+    if (partner !== undefined) quiet.add(partner);
   }
   for (const origin of heard) quiet.delete(origin);
   return quiet;

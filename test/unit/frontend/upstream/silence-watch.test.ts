@@ -85,6 +85,14 @@ describe('SilenceWatch', () => {
     expect(it.knocks.length).toBeLessThan(240);
   });
 
+  it('is silent since it was found quiet, not since the oldest request was sent', () => {
+    const it = begin();
+    const sent = it.now();
+    it.ticks(7, () => [waiting(a, sent - 300_000, { gotBytes: true }), waiting(a, sent)]);
+    expect(it.told).toEqual([`a since ${sent - 200}`]);
+    expect([it.watch.silentForMs(a), it.watch.silentForMs(b)]).toEqual([it.now() - sent + 200, 0]);
+  });
+
   it('counts its own ticks, not the clock: a frontend that stood still blames nobody', () => {
     const it = begin();
     it.ticks(3, () => [waiting(a, 0)]);
@@ -107,7 +115,7 @@ describe('SilenceWatch', () => {
       it.ticks(1, () => [waiting(a, 0, { partner: b })]);
       for (const one of it.pending()) if (one.origin === a) one.answered();
     }
-    expect(it.told).toEqual(['b since 0']);
+    expect(it.told).toEqual(['b since 9800']);
   });
 
   it('forgets when something comes after all, or nobody waits any more', () => {
