@@ -1,5 +1,4 @@
 import { pause } from '../base/abort.ts';
-import { formatDuration, parseDuration } from '../base/duration.ts';
 import { DynamoError, EXIT_FORCED, messageOf, type SerializedError } from '../base/errors.ts';
 import { type ControllerPeer, connectController } from '../deployment/controller-client.ts';
 import { readRecord } from '../deployment/record.ts';
@@ -18,8 +17,8 @@ import { previewRolling, rollRunning } from './roll-run.ts';
 import type { ServeFlags } from './serve.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
 import { SignalCount } from './serve-signals.ts';
+import { freeWait } from './serve-wait.ts';
 import { startRequest } from './start-request.ts';
-import { FreeWait } from './wait-for-free.ts';
 import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
 /** Between looks for a controller, while none runs. */
@@ -34,7 +33,7 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
       hint: 'Add --dry-run, or use dynamo plan.',
     });
   }
-  const wait = flags.dryRun ? undefined : freeWait(flags);
+  const wait = flags.dryRun ? undefined : freeWait(flags, outputOf(flags));
   const look = (signal?: AbortSignal) =>
     lookToLaunch({ recipe, ...flags, takenPorts, env: process.env, cwd: process.cwd(), signal });
   for (let tries = 1, portsLost = 0; ; tries += 1) {
@@ -58,24 +57,6 @@ export async function runServe(recipe: string, flags: ServeFlags): Promise<void>
       else throw error;
     }
   }
-}
-
-/** `--wait`, with what it tells. Throws `USAGE`. */
-function freeWait(flags: ServeFlags): FreeWait | undefined {
-  const { wait } = flags;
-  if (wait === undefined) return undefined;
-  const durationMs = wait === true ? null : parseDuration(wait);
-  if (durationMs === undefined)
-    throw new DynamoError('USAGE', `--wait wants a duration, not ${wait}`, {
-      hint: 'Such as `--wait=30m`; without one, `--wait` goes after the recipe.',
-    });
-  const output = outputOf(flags);
-  return new FreeWait({
-    durationMs,
-    onWaiting: (obstacles, waitedMs) => output.waiting(obstacles, waitedMs),
-    onFree: (waitedMs) => output.say(`all is free after ${formatDuration(waitedMs)}: starting`),
-    random: Math.random,
-  });
 }
 
 const outputOf = ({ json, detach }: ServeFlags): ServeOutput =>

@@ -11,6 +11,7 @@ const MAY_PASS: ReadonlySet<ErrorCode> = new Set(['GPU_UNAVAILABLE', 'HOST_UNREA
 const PAUSE_FACTOR = 5;
 const LEAST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
+const TICK_MS = 1_000;
 /** After a start that came too late: up to so long on top, twice as long each time. */
 const LOST_MS = 500;
 const MOST_DOUBLINGS = 5;
@@ -21,6 +22,8 @@ export interface FreeWaitOptions {
   /** Told when what it waits for has changed. */
   onWaiting(obstacles: readonly Obstacle[], waitedMs: number): void;
   onFree(waitedMs: number): void;
+  /** Every second of a pause; null when there is nothing to count any more. */
+  onTick?(waitedMs: number | null): void;
   /** In [0, 1). */
   random(): number;
 }
@@ -56,6 +59,7 @@ export class FreeWait {
         const may = this.#looks === 1 ? interrupted : signal;
         const found = await raceAbort(look(may), may);
         if ('prepared' in found) {
+          this.#options.onTick?.(null);
           if (this.#said !== '') this.#options.onFree(this.#waitedMs);
           return found.prepared;
         }
@@ -78,12 +82,17 @@ export class FreeWait {
     const text = describeObstacles(obstacles);
     if (text === this.#said) return;
     this.#said = text;
+    this.#options.onTick?.(null);
     this.#options.onWaiting(obstacles, this.#waitedMs);
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    await pause(ms, signal);
-    signal.throwIfAborted();
+    const end = performance.now() + ms;
+    for (let left = ms; left > 0; left = end - performance.now()) {
+      this.#options.onTick?.(this.#waitedMs);
+      await pause(Math.min(left, TICK_MS), signal);
+      signal.throwIfAborted();
+    }
   }
 
   get #waitedMs(): number {
@@ -106,6 +115,7 @@ export class FreeWait {
       return await action(anySignal(interrupted.signal, late.signal), interrupted.signal);
     } finally {
       clearTimeout(timer);
+      this.#options.onTick?.(null);
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, stop);
     }
   }

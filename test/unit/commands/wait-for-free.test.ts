@@ -40,6 +40,21 @@ describe('a wait for what others have', () => {
     ]);
   });
 
+  it('counts while it pauses, and says when there is nothing to count', async () => {
+    const told: (string | null)[] = [];
+    const waiting = new FreeWait({
+      durationMs: null,
+      onWaiting: () => told.push('waiting'),
+      onFree: () => told.push('free'),
+      onTick: (waitedMs) => told.push(waitedMs === null ? null : 'tick'),
+      random: () => 0.9,
+    });
+    const looks = [blocked(held('ada')), free];
+    await waiting.next(async () => looks.shift()!);
+    // A line is erased before another is printed.
+    expect(told).toEqual([null, 'waiting', 'tick', 'tick', null, 'free', null]);
+  });
+
   it('ends with what was in the way when its time is over, after one look at least', async () => {
     const { waiting } = wait(0);
     await expect(waiting.next(async () => blocked(held('ada')))).rejects.toMatchObject({
