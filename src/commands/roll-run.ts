@@ -3,7 +3,6 @@ import { until } from '../base/until.ts';
 import { connectController, spawnController } from '../deployment/controller-client.ts';
 import { type DeploymentRecord, readRecord } from '../deployment/record.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
-import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { onTheWay, previewRolling as previewSteps, rollingObstacles, staleProcesses } from '../plan/plan-rolling.ts';
 import type { PreparedLaunch } from './plan-recipe.ts';
 import type { ServeFlags } from './serve.ts';
@@ -78,13 +77,15 @@ export async function rollRunning(prepared: PreparedLaunch, flags: ServeFlags): 
 }
 
 /**
- * The record of a committed deployment of that name whose recipe is another, that is still on its way to this one, or that runs on hosts
- * which are no longer named.
+ * The record of a committed deployment of that name whose recipe is another, that is still on its way to this one, or whose hosts file has
+ * other hosts.
  */
 function runningWithOther({ dir, recipeHash, facts, hosts }: PreparedLaunch): DeploymentRecord | undefined {
   const record = readRecord(deploymentPaths(dir).record);
   if (record?.phase !== 'committed') return undefined;
-  const isOut = ({ host, role }: ProcessSpec) => role !== 'store' && !facts.some(({ name }) => name === host);
-  const hasLeft = hosts !== undefined && record.plan.processes.some(isOut);
-  return record.recipeHash === recipeHash && !record.rolling && !hasLeft ? undefined : record;
+  const named = facts.map(({ name }) => name);
+  const known = record.planInput?.facts.map(({ name }) => name) ?? named;
+  const hasLeft = record.plan.processes.some(({ host, role }) => role !== 'store' && !named.includes(host));
+  const hostsDiffer = hosts !== undefined && (hasLeft || named.some((host) => !known.includes(host)));
+  return record.recipeHash === recipeHash && !record.rolling && !hostsDiffer ? undefined : record;
 }

@@ -245,7 +245,8 @@ export class RollingChange {
         const again =
           tries <= PORT_RETRIES && isLostPort(error, added) ? await this.#nextStep(before, added) : undefined;
         if (!again) {
-          await this.#bringBack();
+          // With a host away nothing can be brought back now; who goes on does it first.
+          if (this.#away().length === 0) await this.#bringBack();
           throw error;
         }
         events.write('rolling', `${added[0]!.name}: a port was taken between plan and start; planning with others`);

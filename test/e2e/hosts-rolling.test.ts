@@ -96,6 +96,11 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
     const before = await fleet.ready();
     const traffic = steadyLoad(before.endpoint, 3);
     fleet.writeHosts(fleet.net.hosts);
+    const known = await fleet.serve('--rolling');
+    expect(known.code, known.stderr).toBe(0);
+    expect(record().spareHosts?.map(({ name }) => name)).toEqual(['host-3']);
+    expect(pidsOf(await fleet.ready())).toEqual(pidsOf(before));
+    expect(fleet.host('host-3').processes()).toEqual([]);
     fleet.writeRecipe(workers('two', 3));
     const asked = await fleet.serve('--rolling');
     expect(asked.code, asked.stderr).toBe(0);
