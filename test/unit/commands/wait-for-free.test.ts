@@ -52,7 +52,8 @@ describe('a wait for what others have', () => {
     const looks = [blocked(held('ada')), free];
     await waiting.next(async () => looks.shift()!);
     // A line is erased before another is printed.
-    expect(told).toEqual([null, 'waiting', 'tick', 'tick', null, 'free', null]);
+    const changes = told.filter((what, index) => what !== told[index - 1]);
+    expect(changes).toEqual([null, 'waiting', 'tick', null, 'free', null]);
   });
 
   it('ends with what was in the way when its time is over, after one look at least', async () => {
