@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StepSnapshot } from '../../../src/deployment/snapshot.ts';
 import { lastHost } from '../../../src/deployment/start-path.ts';
@@ -17,10 +19,15 @@ import { trivialProcess } from '../../helpers/trivial-plan.ts';
 import { waitFor } from '../../helpers/until.ts';
 
 const TRIPS = 300;
-const ROUNDS = 5;
+const ROUNDS = 4;
+const TIMEOUT_MS = 480_000;
 /** A link between two places: 20 ms there and back. */
 const ONE_WAY_MS = 10;
 const CLOCK_TICK_MS = 10;
+/** A round begins when the machine is this idle; all rounds together wait no longer than this for it. */
+const IDLE_SHARE = 0.75;
+const LOOK_MS = 200;
+const PATIENCE_MS = 40_000;
 
 interface MeasuredStart {
   /** Up to the commit: what the journal says. */
@@ -58,6 +65,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('control over SSH, measured', () => {
     const hosts = net.hosts.slice(0, count);
     const processes = hosts.map(({ name }, index) => trivialProcess(`worker-${index}`, { host: name }));
     const entries = hosts.map((host, index) => deployment.hostEntry(host, oneWayMs > 0 ? farEntry(index) : {}));
+    await untilIdle();
     const before = hosts.map(cpuMsOf);
     await deployment.startOn(deployment.plan(processes), entries);
     const steps = await waitFor('the end of the start', async () => {
@@ -70,7 +78,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('control over SSH, measured', () => {
     return { steps: steps.filter(({ step }) => step !== 'settle'), hostCpuMs };
   }
 
-  it('a start on four hosts against one on one host, near and far', async () => {
+  it('a start on four hosts against one on one host, near and far', { timeout: TIMEOUT_MS }, async () => {
     await startOn(4, 0); // the kit is copied once, and that is not what is measured
     for (const oneWayMs of [0, ONE_WAY_MS]) {
       const one: MeasuredStart[] = [];
@@ -113,11 +121,13 @@ function renderPaths(one: readonly MeasuredStart[], four: readonly MeasuredStart
   const of = (starts: readonly MeasuredStart[], name: string) => median(starts.map((start) => stepMs(start, name)));
   const rows = names.map((name) => [name, of(one, name), of(four, name), partsOf(one, name), partsOf(four, name)]);
   const [all1, all4] = [median(one.map(totalMs)), median(four.map(totalMs))];
+  const [best1, best4] = [Math.min(...one.map(totalMs)), Math.min(...four.map(totalMs))];
   const cpu = [one, four].map((starts) => median(starts.map(({ hostCpuMs }) => hostCpuMs)));
   const lines = [
     ['step', 'one host', 'four hosts', 'of one', 'of the last of four'],
     ...rows.map(([name, ms1, ms4, ...parts]) => [name, `${ms1} ms`, `${ms4} ms`, ...parts]),
     ['critical path', `${all1} ms`, `${all4} ms`, `${(all4 / all1).toFixed(2)} times`, ''],
+    ['of the best round', `${best1} ms`, `${best4} ms`, `${(best4 / best1).toFixed(2)} times`, ''],
     ['CPU time a host', `${cpu[0]} ms`, `${cpu[1]} ms`, '', ''],
   ];
   return lines
@@ -130,7 +140,7 @@ function renderPaths(one: readonly MeasuredStart[], four: readonly MeasuredStart
     .join('\n');
 }
 
-const WIDTHS = [17, 11, 12, 38, 0];
+const WIDTHS = [19, 11, 12, 38, 0];
 
 const stepMs = ({ steps }: MeasuredStart, name: string): number =>
   steps.filter(({ step }) => step === name).reduce((sum, { ms }) => sum + ms, 0);
@@ -148,6 +158,24 @@ function partsOf(starts: readonly MeasuredStart[], name: string): string {
 }
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+let patienceMs = PATIENCE_MS;
+
+/** Until nobody else uses the cores much: others' work would be measured too. */
+async function untilIdle(): Promise<void> {
+  for (let idleLooks = 0; idleLooks < 2 && patienceMs > 0; patienceMs -= LOOK_MS) {
+    const before = coreTicks();
+    await sleep(LOOK_MS);
+    const after = coreTicks();
+    idleLooks = (after.idle - before.idle) / (after.all - before.all) >= IDLE_SHARE ? idleLooks + 1 : 0;
+  }
+}
+
+/** First line of proc_stat(5): user, nice, system, idle, iowait, … */
+function coreTicks(): { idle: number; all: number } {
+  const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.split(/\s+/).slice(1).map(Number);
+  return { idle: ticks[3]! + ticks[4]!, all: ticks.reduce((sum, each) => sum + each, 0) };
+}
 
 /** Everything that runs on a host, and what it has waited for to end: fields 14 to 17 of proc_pid_stat(5). */
 function cpuMsOf(host: TestHost): number {
