@@ -9,9 +9,17 @@ export function describeStartPath(steps: readonly StepSnapshot[]): string {
   const total = sumOf(steps);
   const named = steps.filter(({ ms }) => ms >= total * WORTH_NAMING);
   const rest = total - sumOf(named);
-  const parts = named.map((step) => `${step.step} ${formatDuration(step.ms)}${describeLast(step)}`);
+  const parts = named.map((step) => `${nameOf(step, steps)} ${formatDuration(step.ms)}${describeLast(step)}`);
   if (rest > 0) parts.push(`the rest ${formatDuration(rest)}`);
   return `${formatDuration(total)}: ${parts.join(', ')}`;
+}
+
+const ORDINALS = ['', 'second ', 'third '];
+
+/** `second ready`: each stage has a `ready` of its own. */
+function nameOf(step: StepSnapshot, steps: readonly StepSnapshot[]): string {
+  const times = steps.slice(0, steps.indexOf(step)).filter((earlier) => earlier.step === step.step).length;
+  return `${ORDINALS[times] ?? `${times + 1}th `}${step.step}`;
 }
 
 /** The host that a step ended with; undefined for a step without hosts. */

@@ -29,6 +29,11 @@ describe('where the time of a start went', () => {
     );
   });
 
+  it('tells stages apart', () => {
+    const steps = [60, 40].map((ms): StepSnapshot => ({ step: 'ready', ms, hosts: [] }));
+    expect(describeStartPath(steps)).toBe('100 ms: ready 60 ms, second ready 40 ms');
+  });
+
   it('one host is nobody’s last', () => {
     const steps: StepSnapshot[] = [
       { step: 'agents', ms: 90, hosts: [host('local', 90, ['agent', 90])] },
