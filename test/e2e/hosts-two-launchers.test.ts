@@ -20,7 +20,7 @@ class Launcher implements AsyncDisposable {
 model: mock-model
 engine: mocker
 discovery: { backend: etcd, endpoints: ['${store.endpoint}'], ttl: 2s }
-startLease: 3s
+startLease: 25s
 frontend: { port: auto }
 workers:
   aggregated: { replicas: ${hosts.length}${more} }
