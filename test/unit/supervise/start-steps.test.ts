@@ -21,7 +21,9 @@ describe('START_STEPS', () => {
   });
 
   it.each(sources)('names exactly the steps that the $folder goes through', ({ folder, text }) => {
-    const taken = new Set([...text.matchAll(/(?:step|crashPoint)\('([a-z]+)'/g)].map((match) => match[1]));
+    const taken = new Set(
+      [...text.matchAll(/(?:step|crashPoint)\((?:options, )?'([a-z]+)'/g)].map((match) => match[1]),
+    );
     const named = START_STEPS.filter(({ actors }) => (actors as readonly string[]).includes(folder)).map(
       ({ name }) => name,
     );
