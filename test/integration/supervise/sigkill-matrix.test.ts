@@ -46,7 +46,10 @@ const snapshot = async () => {
 };
 
 /** How many agents have come up: two when one was killed and replaced. */
-const agentsSeen = () => readFileSync(deploymentPaths(dir).events, 'utf8').match(/"agent pid \d+ up/g)?.length ?? 0;
+function agentsSeen(): number {
+  const { events } = deploymentPaths(dir);
+  return existsSync(events) ? (readFileSync(events, 'utf8').match(/"agent pid \d+ up/g)?.length ?? 0) : 0;
+}
 
 async function isCommitted(): Promise<boolean> {
   const record = readRecord(deploymentPaths(dir).record);
