@@ -1,16 +1,14 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { WorkerRole } from '../base/role.ts';
 import type { KvTransferDialect } from '../discovery/discovery.ts';
-import type { Check, DrainSpec, EnvValue, LaunchFile, LivenessSpec } from '../plan/launch-plan.ts';
+import type { Check, DrainSpec, LivenessSpec } from '../plan/launch-plan.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
-import type { EngineArgs, KvOffloadRecipe, KvTransferRecipe, LoadRecipe, RecipePath } from '../recipe/recipe.ts';
+import type { RecipePath } from '../recipe/recipe.ts';
 import type { EngineName } from '../recipe/schema.ts';
 import type { ChatTokens } from './chat-tokens.ts';
 import type { KnownVersions } from './engine-version.ts';
-import type { ModelUse } from './model/check-model.ts';
-import type { ModelConfig } from './model/model-config.ts';
-import type { WorkerNetwork } from './network-env.ts';
+import type { ModelUse } from './model/model-use.ts';
 import type { PhaseSignature } from './start-phase.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from './worker.ts';
 
 /**
  * The port behind which every engine stands: what to run for a worker of a recipe, how to tell that it works, and what its
@@ -112,67 +110,6 @@ export interface EngineDefaults {
   startTimeoutMs: number;
   liveness: LivenessSpec;
   drain: DrainSpec;
-}
-
-/** One worker as the recipe describes it. */
-export interface WorkerSettings {
-  /** Where its group stands in the recipe. */
-  path: RecipePath;
-  role: WorkerRole;
-  model: string;
-  /** What the model says of itself; null where it cannot be read at planning. */
-  modelConfig: ModelConfig | null;
-  servedModelName: string;
-  args: EngineArgs;
-  env: Record<string, EnvValue>;
-  /** Over all its hosts. Undefined: the recipe does not say. */
-  gpus: number | undefined;
-  /** Hosts that it spans. */
-  nodes: number;
-  replicas: number;
-  /** HTTP port that the recipe writes down. */
-  port: number | undefined;
-  /** Where a server is that somebody else runs. */
-  url: string | null;
-  /** What to run in place of the engine's usual program. */
-  command: readonly string[] | null;
-  kvTransfer: KvTransferRecipe;
-  /** Whether it shall publish KV events. */
-  kvEvents: boolean;
-  kvOffload: KvOffloadRecipe | null;
-  load: LoadRecipe | null;
-  /** How many workers share each of its GPUs, itself included. */
-  workersPerGpu: number;
-}
-
-/** What the plan has decided for one worker. */
-export interface WorkerPlacement {
-  /** Address of its host. */
-  address: string;
-  /** By purpose: those of the whole worker, the same on all its hosts. */
-  ports: Record<string, number>;
-  gpus: readonly number[];
-  /** GPUs, on the same host, of the workers it exchanges KV cache with. */
-  peerGpus: readonly number[];
-  /** Other hosts with workers it exchanges KV cache with. */
-  peerHosts: readonly string[];
-  /** Networks of its host; absent: nothing is known. */
-  network?: WorkerNetwork;
-  /** Its part of a worker that spans several hosts; null for a worker on one. Rank 0 leads and is the only one that serves. */
-  node: { rank: number; size: number; leaderAddress: string } | null;
-  drain: DrainSpec;
-  /** argv prefix that runs dynamo. */
-  selfCommand: readonly string[];
-  startTimeoutMs: number;
-}
-
-export interface EngineLaunch {
-  argv: string[];
-  env: Record<string, EnvValue>;
-  /** Why the adapter added what it added. */
-  reasons: string[];
-  /** Files it reads at start; a word of argv may name one as `{file:NAME}`. */
-  files?: LaunchFile[];
 }
 
 /** `count` neighbouring ports, the first of them named by purpose. */

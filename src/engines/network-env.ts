@@ -1,22 +1,5 @@
 import { isLoopback } from '../base/url-host.ts';
-import type { EngineLaunch, WorkerPlacement, WorkerSettings } from './engine.ts';
-
-/** What a worker's host has of networks, as the plan sees it. */
-export interface WorkerNetwork {
-  /** Devices that the hosts file allows; null: it says nothing, and libraries choose themselves. */
-  allowed: {
-    /** RDMA ports that are up, as UCX and NCCL write them: `mlx5_0:1`. */
-    rdma: string[];
-    /** Network interfaces. */
-    interfaces: string[];
-    /** RDMA ports whose link is down. */
-    down: string[];
-  } | null;
-  /** Interface that has the host's data-plane address; null where facts do not tell. */
-  dataInterface: string | null;
-  /** RDMA ports that are nearest to the worker's GPUs, with the way there: `mlx5_0:1 (PIX)`. Empty where facts do not tell. */
-  nearest: string[];
-}
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from './worker.ts';
 
 type NetworkEnv = Pick<EngineLaunch, 'env' | 'reasons'>;
 

@@ -1,5 +1,5 @@
 import type { RecipeIssue } from '../recipe/problem.ts';
-import type { WorkerSettings } from './engine.ts';
+import type { WorkerSettings } from './worker.ts';
 
 /** A problem for each setting that an engine has nothing for, with the reason. */
 export function refuseSettings(

@@ -1,4 +1,4 @@
-import type { EngineLaunch, WorkerPlacement } from './engine.ts';
+import type { EngineLaunch, WorkerPlacement } from './worker.ts';
 
 /** Ports of workers are tried from here up: below every system's ephemeral range, away from the frontends' 8000. */
 export const WORKER_PORT_FROM = 8_100;

@@ -1,7 +1,8 @@
-import type { Engine, EngineFindings, WorkerSettings } from '../engines/engine.ts';
+import type { Engine, EngineFindings } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
 import { checkModel } from '../engines/model/check-model.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
+import type { WorkerSettings } from '../engines/worker.ts';
 import type { RecipeIssue } from '../recipe/problem.ts';
 import type { ModelRecipe, Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
 import { didYouMean } from '../yaml/nearest.ts';

@@ -1,7 +1,8 @@
 import type { WorkerRole } from '../base/role.ts';
-import type { Engine, WorkerSettings } from '../engines/engine.ts';
+import type { Engine } from '../engines/engine.ts';
 import { findEngine } from '../engines/find-engine.ts';
 import type { KnownModels } from '../engines/model/look-up-model.ts';
+import type { WorkerSettings } from '../engines/worker.ts';
 import type { Recipe, WorkerGroupRecipe } from '../recipe/recipe.ts';
 import { formatPath } from '../yaml/problem.ts';
 import { gpusPerWorker, settingsOf } from './check-engines.ts';

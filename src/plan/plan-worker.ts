@@ -1,5 +1,6 @@
 import { bracket } from '../base/url-host.ts';
-import type { Engine, EngineLaunch, PortWish } from '../engines/engine.ts';
+import type { Engine, PortWish } from '../engines/engine.ts';
+import type { EngineLaunch } from '../engines/worker.ts';
 import { takeOnAll } from './assign-ports.ts';
 import type { WorkerDraft } from './draft-workers.ts';
 import { explainPort } from './explain-port.ts';

@@ -1,4 +1,4 @@
-import type { WorkerNetwork } from '../engines/network-env.ts';
+import type { WorkerNetwork } from '../engines/worker.ts';
 import type { HostFacts, RdmaFacts } from '../hosts/host-facts.ts';
 
 /** From nearest to farthest, as `nvidia-smi topo -m` calls them. Beyond a NUMA node no device is near. */

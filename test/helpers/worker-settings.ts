@@ -1,4 +1,5 @@
-import type { Engine, WorkerPlacement, WorkerSettings } from '../../src/engines/engine.ts';
+import type { Engine } from '../../src/engines/engine.ts';
+import type { WorkerPlacement, WorkerSettings } from '../../src/engines/worker.ts';
 
 /** A worker as a plan describes it to its engine: a decode worker of model `m` unless changed. */
 export function workerSettings(change: Partial<WorkerSettings> = {}): WorkerSettings {

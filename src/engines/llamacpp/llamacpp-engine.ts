@@ -1,8 +1,9 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import { UNNAMED_TOKENS } from '../chat-tokens.ts';
-import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import type { Engine, EngineFindings } from '../engine.ts';
 import { argValue, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import {
   LLAMACPP_FAILURES,

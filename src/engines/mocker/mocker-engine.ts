@@ -4,10 +4,11 @@ import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
 import { didYouMean } from '../../yaml/nearest.ts';
 import { VLLM_CHAT_TOKENS } from '../chat-tokens.ts';
-import type { Engine, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
 import { VLLM_METRICS, VLLM_PHASES } from '../vllm/startup.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,

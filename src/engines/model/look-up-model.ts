@@ -1,7 +1,7 @@
-import type { WorkerSettings } from '../engine.ts';
-import type { ModelUse } from './check-model.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { findModel, type ModelFinding } from './find-model.ts';
 import { type ModelConfig, readModelConfig } from './model-config.ts';
+import type { ModelUse } from './model-use.ts';
 
 /** What is known of the model of one worker group before anything starts. Plain data. */
 export interface KnownModel {

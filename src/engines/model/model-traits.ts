@@ -1,5 +1,5 @@
-import type { WorkerSettings } from '../engine.ts';
 import { isEncoderDecoder, isHybrid, isStateSpace } from '../model-family.ts';
+import type { WorkerSettings } from '../worker.ts';
 
 /** What matters of a worker's model: by its own configuration where that is known, else by its name. */
 

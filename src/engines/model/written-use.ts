@@ -1,6 +1,6 @@
 import type { EngineArgs } from '../../recipe/recipe.ts';
-import type { WorkerSettings } from '../engine.ts';
 import { argValue, flagName } from '../engine-args.ts';
+import type { WorkerSettings } from '../worker.ts';
 
 /** Helpers with which adapters say how a worker uses its model. */
 

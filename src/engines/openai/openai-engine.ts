@@ -1,8 +1,9 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import { UNNAMED_TOKENS } from '../chat-tokens.ts';
-import type { Engine, EngineFindings, WorkerSettings } from '../engine.ts';
+import type { Engine, EngineFindings } from '../engine.ts';
 import { NO_METRICS } from '../no-metrics.ts';
 import { refuseSettings } from '../refuse-settings.ts';
+import type { WorkerSettings } from '../worker.ts';
 
 /**
  * Any OpenAI-compatible server that somebody else runs. It is looked at and published like a worker and gets requests from the

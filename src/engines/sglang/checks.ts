@@ -1,8 +1,9 @@
 import { formatBytes } from '../../base/bytes.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
-import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
+import type { EngineFindings, FoundCombination } from '../engine.ts';
 import { argValue, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { hasHybridKv } from '../model/model-traits.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { HOST_MEMORY_UNIT } from './hierarchical-cache.ts';
 import {
   SGLANG_RESERVED,

@@ -1,4 +1,4 @@
-import type { EngineLaunch, WorkerSettings } from '../engine.ts';
+import type { EngineLaunch, WorkerSettings } from '../worker.ts';
 import { parallelSize } from './worker-shape.ts';
 
 /** SGLang is told its host memory in whole GB. */

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import type { EngineLaunch, WorkerSettings } from '../engine.ts';
 import { formatArgs } from '../engine-args.ts';
+import type { EngineLaunch, WorkerSettings } from '../worker.ts';
 
 const REMOTE = 'remote-instance-weight-loader-';
 

@@ -1,7 +1,7 @@
-import type { WorkerSettings } from '../engine.ts';
 import { argValue } from '../engine-args.ts';
-import type { ModelUse } from '../model/check-model.ts';
+import type { ModelUse } from '../model/model-use.ts';
 import { isOn, lengthOf, loadsOwnWeights, mapOf, textOf, writtenFlag } from '../model/written-use.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { dataRanks, hasDpAttention, PIPELINE_FLAGS, pipelineRanks, TENSOR_FLAGS, tensorRanks } from './worker-shape.ts';
 
 export function modelUse(worker: WorkerSettings): ModelUse {

@@ -1,8 +1,9 @@
 import { bracket } from '../../base/url-host.ts';
 import type { Check } from '../../plan/launch-plan.ts';
-import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import type { Engine, PortWish } from '../engine.ts';
 import { formatArgs, withoutArgs } from '../engine-args.ts';
 import { collectivesNetwork, kvTransferNetwork } from '../network-env.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import { KV_EVENTS_FROM, KV_REPLAY_FROM, visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { SGLANG_CHAT_TOKENS } from './chat-tokens.ts';
 import { checkPair, checkWorker, SGLANG_COMBINATIONS } from './checks.ts';

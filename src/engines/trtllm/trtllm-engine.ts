@@ -1,11 +1,12 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import type { RecipeIssue } from '../../recipe/problem.ts';
 import { UNNAMED_TOKENS } from '../chat-tokens.ts';
-import type { Engine, EngineFindings, EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import type { Engine, EngineFindings } from '../engine.ts';
 import { argNumber, argValue, formatArgs, refuseArgs, refuseEnv, withoutArgs } from '../engine-args.ts';
 import { lengthOf, textOf, writtenFlag } from '../model/written-use.ts';
 import { kvTransferNetwork } from '../network-env.ts';
 import { refuseSettings } from '../refuse-settings.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import { visibleGpus, WORKER_PORT_FROM } from '../worker-settings.ts';
 import { TRTLLM_FAILURES, TRTLLM_METRICS, TRTLLM_PHASES, TRTLLM_RESERVED, TRTLLM_RESERVED_ENV } from './facts.ts';
 

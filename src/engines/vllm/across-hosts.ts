@@ -1,5 +1,5 @@
-import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { collectivesNetwork } from '../network-env.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import { dataRanks } from './worker-shape.ts';
 
 /**

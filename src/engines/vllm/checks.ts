@@ -1,7 +1,8 @@
 import type { RecipeIssue } from '../../recipe/problem.ts';
-import type { EngineFindings, WorkerSettings } from '../engine.ts';
+import type { EngineFindings } from '../engine.ts';
 import { argNumber, argValue, flagName, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { writtenFlag } from '../model/written-use.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { workerCombinations } from './combinations.ts';
 import {
   VLLM_REMOVED,

@@ -1,7 +1,8 @@
-import type { EngineFindings, FoundCombination, WorkerSettings } from '../engine.ts';
+import type { EngineFindings, FoundCombination } from '../engine.ts';
 import { argValue } from '../engine-args.ts';
 import { hasEncoder, hasHybridKv, hasStateSpace } from '../model/model-traits.ts';
 import { isGemma, isGptOss } from '../model-family.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { SPECULATION, speculatesAlike } from './speculation.ts';
 import { cachesPrefixes, tensorRanks, transfers } from './worker-shape.ts';
 

@@ -1,4 +1,4 @@
-import type { WorkerSettings } from '../engine.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { onCpu, transfers } from './worker-shape.ts';
 
 /** vLLM's `--kv-transfer-config`: one connector, or several behind MultiConnector. */

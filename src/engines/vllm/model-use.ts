@@ -1,7 +1,7 @@
-import type { WorkerSettings } from '../engine.ts';
 import { argNumber, argValue } from '../engine-args.ts';
-import type { ModelUse } from '../model/check-model.ts';
+import type { ModelUse } from '../model/model-use.ts';
 import { isOn, lengthOf, loadsOwnWeights, mapOf, textOf, writtenFlag } from '../model/written-use.ts';
+import type { WorkerSettings } from '../worker.ts';
 import { tensorRanks } from './worker-shape.ts';
 
 const TENSOR = 'tensor-parallel-size';

@@ -1,6 +1,6 @@
 import { isLoopback } from '../../base/url-host.ts';
-import type { WorkerPlacement, WorkerSettings } from '../engine.ts';
 import { argValue } from '../engine-args.ts';
+import type { WorkerPlacement, WorkerSettings } from '../worker.ts';
 import { isFollower } from './across-hosts.ts';
 
 /** What `--enable-scale-out` opens, and to whom: its render endpoints are only a part of it. Empty without the flag. */

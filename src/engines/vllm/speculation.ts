@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { WorkerSettings } from '../engine.ts';
 import { mapOf } from '../model/written-use.ts';
+import type { WorkerSettings } from '../worker.ts';
 
 export const SPECULATION = 'speculative-config';
 

@@ -1,10 +1,11 @@
 import type { Check } from '../../plan/launch-plan.ts';
 import { VLLM_CHAT_TOKENS } from '../chat-tokens.ts';
-import type { Engine, EngineLaunch, PortWish, WorkerPlacement, WorkerSettings } from '../engine.ts';
+import type { Engine, PortWish } from '../engine.ts';
 import { argValue, formatArgs, withoutArgs } from '../engine-args.ts';
 import type { KnownVersions } from '../engine-version.ts';
 import { hasStateSpace } from '../model/model-traits.ts';
 import { kvTransferNetwork } from '../network-env.ts';
+import type { EngineLaunch, WorkerPlacement, WorkerSettings } from '../worker.ts';
 import {
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,

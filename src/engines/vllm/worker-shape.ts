@@ -1,5 +1,5 @@
-import type { WorkerSettings } from '../engine.ts';
 import { argNumber, argValue } from '../engine-args.ts';
+import type { WorkerSettings } from '../worker.ts';
 
 /** What follows from a worker's settings, for the parts of the vLLM adapter. */
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Engine, WorkerSettings } from '../../../src/engines/engine.ts';
+import type { Engine } from '../../../src/engines/engine.ts';
 import { mockerEngine } from '../../../src/engines/mocker/mocker-engine.ts';
-import type { WorkerNetwork } from '../../../src/engines/network-env.ts';
 import { sglangEngine } from '../../../src/engines/sglang/sglang-engine.ts';
 import { trtllmEngine } from '../../../src/engines/trtllm/trtllm-engine.ts';
 import { vllmEngine } from '../../../src/engines/vllm/vllm-engine.ts';
+import type { WorkerNetwork, WorkerSettings } from '../../../src/engines/worker.ts';
 import { workerPlacement, workerSettings } from '../../helpers/worker-settings.ts';
 
 const NETWORK: WorkerNetwork = {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Engine, WorkerSettings } from '../../../src/engines/engine.ts';
+import type { Engine } from '../../../src/engines/engine.ts';
 import { sglangEngine } from '../../../src/engines/sglang/sglang-engine.ts';
 import { vllmEngine } from '../../../src/engines/vllm/vllm-engine.ts';
+import type { WorkerSettings } from '../../../src/engines/worker.ts';
 import { planText, recordedFacts } from '../../helpers/recipes.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../helpers/worker-settings.ts';
 

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { mockerCommand } from '../../../../src/commands/mocker.ts';
-import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { diagnose } from '../../../../src/engines/engine.ts';
 import { mockerEngine } from '../../../../src/engines/mocker/mocker-engine.ts';
 import { MOCKER_FLAGS, MOCKER_RESERVED } from '../../../../src/engines/mocker/mocker-flags.ts';
+import type { WorkerPlacement, WorkerSettings } from '../../../../src/engines/worker.ts';
 import { workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
 const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkerSettings } from '../../../../src/engines/engine.ts';
 import { openaiEngine } from '../../../../src/engines/openai/openai-engine.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { planText, problemsOf } from '../../../helpers/recipes.ts';
 import { workerSettings } from '../../../helpers/worker-settings.ts';
 

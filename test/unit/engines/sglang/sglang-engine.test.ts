@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { diagnose, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { diagnose } from '../../../../src/engines/engine.ts';
 import { sglangEngine } from '../../../../src/engines/sglang/sglang-engine.ts';
 import { startPhase } from '../../../../src/engines/start-phase.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
 const worker = workerSettings;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { diagnose, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { diagnose } from '../../../../src/engines/engine.ts';
 import { trtllmEngine } from '../../../../src/engines/trtllm/trtllm-engine.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
 const worker = workerSettings;

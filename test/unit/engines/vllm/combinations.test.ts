@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkerSettings } from '../../../../src/engines/engine.ts';
 import { checkPair, VLLM_COMBINATIONS, workerCombinations } from '../../../../src/engines/vllm/combinations.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { workerSettings } from '../../../helpers/worker-settings.ts';
 
 const found = (change: Partial<WorkerSettings>) =>

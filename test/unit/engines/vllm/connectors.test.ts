@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkerSettings } from '../../../../src/engines/engine.ts';
 import { chooseConnectors } from '../../../../src/engines/vllm/connectors.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { workerSettings } from '../../../helpers/worker-settings.ts';
 
 const choose = (change: Partial<WorkerSettings>) => chooseConnectors(workerSettings({ role: 'aggregated', ...change }));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkerSettings } from '../../../../src/engines/engine.ts';
 import { vllmEngine } from '../../../../src/engines/vllm/vllm-engine.ts';
+import type { WorkerSettings } from '../../../../src/engines/worker.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
 const worker = (args: WorkerSettings['args'], change: Partial<WorkerSettings> = {}) =>

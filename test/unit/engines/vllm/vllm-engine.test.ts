@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { diagnose, type WorkerPlacement, type WorkerSettings } from '../../../../src/engines/engine.ts';
+import { diagnose } from '../../../../src/engines/engine.ts';
 import { startPhase } from '../../../../src/engines/start-phase.ts';
 import { vllmEngine } from '../../../../src/engines/vllm/vllm-engine.ts';
+import type { WorkerPlacement, WorkerSettings } from '../../../../src/engines/worker.ts';
 import { flagValues, workerPlacement, workerSettings } from '../../../helpers/worker-settings.ts';
 
 const worker = workerSettings;
