@@ -13,7 +13,8 @@ import type { EventLog } from '../supervise/event-log.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLinks } from './agent-links.ts';
-import { type ChangeGangOptions, extendGang, retireProcesses, settleChange, undoChange } from './change-gang.ts';
+import { extendGang, retireProcesses, settleChange, undoChange } from './change-gang.ts';
+import type { ChangeGangOptions } from './change-gang-options.ts';
 import type { CommitStore } from './commit-store.ts';
 import { letGoOfEmptied } from './emptied-hosts.ts';
 import { factsNow } from './facts-now.ts';
@@ -150,7 +151,16 @@ export class Changes {
       }
       if (standing === null) throw error;
     }
-    await this.#complete(change, options);
+    try {
+      await this.#complete(change, options);
+    } catch (error) {
+      if (this.#context.signal.aborted || !(error instanceof DynamoError)) throw error;
+      throw new DynamoError(error.code, error.message, {
+        hint: 'The change is committed: it is brought to its end by itself once that is mended.',
+        details: error.details,
+        cause: error,
+      });
+    }
   }
 
   async #complete(change: PendingChange, options: ChangeGangOptions): Promise<void> {

@@ -94,6 +94,25 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
     await asBefore();
   });
 
+  it.each(['reserve:after', 'settle:before', 'change-reserve:after', 'change-publish:after'])(
+    'the agent there is killed at %s: the next one goes on, and nothing runs twice',
+    async (step) => {
+      const { controller } = supervisors(await fleet.ready());
+      process.kill(controller, 'SIGKILL');
+      await fleet.is('no controller', ({ unattended }) => unattended);
+      fleet.box.env['DYNAMO_CRASH_AT'] = `${step}:${spare.name}`;
+      await fleet.served();
+      delete fleet.box.env['DYNAMO_CRASH_AT'];
+      const up = await fleet.box.run('scale', 'decode=2');
+      expect(up.code, up.stderr).toBe(0);
+      const grown = await fleet.ready();
+      expect(named(grown, 'decode-1')).toMatchObject({ host: spare.name, state: 'ready' });
+      expect(spare.processes().filter((line) => line.includes('/shim.sh '))).toHaveLength(1);
+      expect(await fleet.box.run('scale', 'decode=1')).toMatchObject({ code: 0 });
+      await asBefore();
+    },
+  );
+
   it('the controller is killed in the middle: taken back by the one that comes next, no agent stays', async () => {
     spare.run('touch /tmp/hang');
     const asked = fleet.box.run('scale', 'decode=2');
@@ -132,6 +151,24 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
     const meanwhile = await fleet.box.status('fleet');
     expect(pidsOf(meanwhile)).toEqual(pidsOf(first));
     spare.wire('whole');
+    await fleet.is('the host to be let go', (snapshot) => !hostsOf(snapshot).includes(spare.name));
+    await asBefore();
+  });
+
+  it('the link is cut before what goes can be told: the change stands, that is told, and it ends by itself when the link is back', async () => {
+    expect(await fleet.box.run('scale', 'decode=2')).toMatchObject({ code: 0 });
+    expect(named(await fleet.ready(), 'decode-1').host).toBe(spare.name);
+    spare.wire('cut');
+    await fleet.is('the host to be away', ({ agents }) =>
+      agents.some(({ host, pid }) => host === spare.name && pid === null),
+    );
+    const asked = await fleet.box.run('scale', 'decode=1');
+    expect(asked.code).not.toBe(0);
+    expect(asked.stderr).toContain(`no agent answers on ${spare.name}`);
+    expect(asked.stderr).toContain('The change is committed');
+    expect((await fleet.box.run('scale', 'decode=3')).stderr).toContain('is busy');
+    spare.wire('whole');
+    await fleet.is('the change to end', ({ change }) => change === null);
     await fleet.is('the host to be let go', (snapshot) => !hostsOf(snapshot).includes(spare.name));
     await asBefore();
   });
