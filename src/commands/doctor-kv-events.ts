@@ -1,6 +1,10 @@
 import { theOnlyDeployment } from '../deployment/local-view.ts';
 import { type KvEventLine, type KvEventTally, kvEventTargets, watchKvEvents } from '../doctor/watch-kv-events.ts';
-import type { KvEventFlags } from './doctor.ts';
+
+export interface KvEventFlags {
+  for: number;
+  json?: boolean;
+}
 
 /** `dynamo doctor kv-events`: events as they come, then what they add up to. */
 export async function printKvEvents(name: string | undefined, flags: KvEventFlags): Promise<void> {

@@ -6,8 +6,19 @@ import { checkTokens } from '../doctor/check-tokens.ts';
 import { judgeMachine } from '../doctor/judge-machine.ts';
 import { type PairByUrl, pairByUrl, pairsOfDeployment } from '../doctor/kv-path-targets.ts';
 import { readMachine } from '../doctor/read-machine.ts';
-import type { KvPathFlags } from './doctor.ts';
 import { renderFindings, renderKvPath, renderTokens } from './doctor-text.ts';
+
+export interface KvPathFlags {
+  prefill?: string;
+  decode?: string;
+  engine?: 'vllm' | 'sglang' | 'trtllm';
+  model?: string;
+  bootstrapPort?: number;
+  blockSize?: number;
+  promptWords?: number;
+  repeat: number;
+  json?: boolean;
+}
 
 /** UCX prints what it chose early in a log. */
 const LOG_LIMIT_BYTES = 64 * 1024 ** 2;

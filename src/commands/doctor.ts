@@ -1,23 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CommandEntry } from './command.ts';
+import type { KvEventFlags } from './doctor-kv-events.ts';
+import type { KvPathFlags } from './doctor-run.ts';
 import { addSubcommand } from './subcommand.ts';
-
-export interface KvPathFlags {
-  prefill?: string;
-  decode?: string;
-  engine?: 'vllm' | 'sglang' | 'trtllm';
-  model?: string;
-  bootstrapPort?: number;
-  blockSize?: number;
-  promptWords?: number;
-  repeat: number;
-  json?: boolean;
-}
-
-export interface KvEventFlags {
-  for: number;
-  json?: boolean;
-}
 
 export const doctorCommand: CommandEntry = {
   name: 'doctor',

@@ -5,7 +5,7 @@ import { type HostRemains, removeRemains, surveyHost } from '../hosts/clean-host
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { openTransport } from '../hosts/open-transport.ts';
 import { didYouMean } from '../yaml/nearest.ts';
-import type { HostsFlags } from './hosts.ts';
+import type { HostsFlags } from './hosts-run.ts';
 import { hostsOfFlags } from './hosts-run.ts';
 import { placesOn } from './places-on.ts';
 

@@ -11,8 +11,12 @@ import { factsOfAll, type HostReport, inspectHosts } from '../hosts/inspect-host
 import { openTransport } from '../hosts/open-transport.ts';
 import { didYouMean } from '../yaml/nearest.ts';
 import { engineCommands } from './engine-commands.ts';
-import type { HostsFlags } from './hosts.ts';
 import { renderCheck, renderHost } from './hosts-text.ts';
+
+export interface HostsFlags {
+  hosts?: string;
+  json?: boolean;
+}
 
 const DEFAULT_FILE = 'hosts.yaml';
 /** A host that takes longer is named, again and again. */

@@ -1,11 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
+import type { HostsFlags } from './hosts-run.ts';
 import { addSubcommand } from './subcommand.ts';
-
-export interface HostsFlags {
-  hosts?: string;
-  json?: boolean;
-}
 
 const WHERE = 'hosts file (default: hosts.yaml of this folder, else this machine alone)';
 

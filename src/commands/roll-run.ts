@@ -5,7 +5,7 @@ import { type DeploymentRecord, readRecord } from '../deployment/record.ts';
 import { deploymentPaths } from '../deployment/state-dir.ts';
 import { onTheWay, previewRolling as previewSteps, rollingObstacles, staleProcesses } from '../plan/plan-rolling.ts';
 import type { PreparedLaunch } from './plan-recipe.ts';
-import type { ServeFlags } from './serve.ts';
+import type { ServeFlags } from './serve-flags.ts';
 import { startRequest } from './start-request.ts';
 
 /** Events of what a rolling replacement does, for somebody who waits for it. */

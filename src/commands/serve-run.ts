@@ -14,7 +14,7 @@ import { loadScreen } from './load-screen.ts';
 import { PORT_RETRIES, portsOf } from './lost-port.ts';
 import { formatPlan, lookToLaunch, type PreparedLaunch, preparedOf } from './plan-recipe.ts';
 import { previewRolling, rollRunning } from './roll-run.ts';
-import type { ServeFlags } from './serve.ts';
+import type { ServeFlags } from './serve-flags.ts';
 import { goesOn, JsonOutput, LineOutput, type ServeOutput } from './serve-output.ts';
 import { SignalCount } from './serve-signals.ts';
 import { freeWait } from './serve-wait.ts';

@@ -1,7 +1,7 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { DynamoError } from '../base/errors.ts';
 import { drawingTerminal } from './copy-display.ts';
-import type { ServeFlags } from './serve.ts';
+import type { ServeFlags } from './serve-flags.ts';
 import type { ServeOutput } from './serve-output.ts';
 import { FreeWait } from './wait-for-free.ts';
 

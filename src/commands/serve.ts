@@ -1,19 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
-import { addRecipeOptions, NODE_ARCHIVE_OPTION, type RecipeFlags } from './recipe-options.ts';
-
-export interface ServeFlags extends RecipeFlags {
-  detach?: boolean;
-  replace?: boolean;
-  rolling?: boolean;
-  ephemeral?: boolean;
-  /** How long to wait; true: without end. */
-  wait?: string | true;
-  dryRun?: boolean;
-  json?: boolean;
-  /** False: `--no-tui`. */
-  tui?: boolean;
-}
+import { addRecipeOptions, NODE_ARCHIVE_OPTION } from './recipe-options.ts';
+import type { ServeFlags } from './serve-flags.ts';
 
 export const serveCommand: CommandEntry = {
   name: 'serve',

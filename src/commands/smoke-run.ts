@@ -7,9 +7,15 @@ import { type CheckOutcome, toJunit } from '../smoke/junit.ts';
 import { nothingLeft } from '../smoke/nothing-left.ts';
 import { smokeChecks } from '../smoke/smoke-checks.ts';
 import { forgetEphemeral } from './forget-ephemeral.ts';
+import type { RecipeFlags } from './recipe-options.ts';
 import { prepareEphemeral, serveEphemeral } from './serve-ephemeral.ts';
-import type { SmokeFlags } from './smoke.ts';
 import { describeLongStart, describePhases } from './status-text.ts';
+
+export interface SmokeFlags extends RecipeFlags {
+  junit?: string;
+  json?: boolean;
+  keep?: boolean;
+}
 
 /**
  * `dynamo smoke`: a whole life of a deployment, each part a check. Throws what made the start fail, or `CHECK_FAILED`;

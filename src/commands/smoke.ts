@@ -1,12 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandEntry } from './command.ts';
-import { addRecipeOptions, NODE_ARCHIVE_OPTION, type RecipeFlags } from './recipe-options.ts';
-
-export interface SmokeFlags extends RecipeFlags {
-  junit?: string;
-  json?: boolean;
-  keep?: boolean;
-}
+import { addRecipeOptions, NODE_ARCHIVE_OPTION } from './recipe-options.ts';
+import type { SmokeFlags } from './smoke-run.ts';
 
 export const smokeCommand: CommandEntry = {
   name: 'smoke',

@@ -1,6 +1,6 @@
 import { pause } from '../base/abort.ts';
 import { DynamoError } from '../base/errors.ts';
-import type { DeploymentRecord, PendingChange } from '../deployment/record.ts';
+import type { PendingChange } from '../deployment/record.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { atLiveAddress } from '../plan/live-address.ts';
 import { isFollower } from '../plan/worker-group.ts';
@@ -8,25 +8,14 @@ import type { ChangeStep } from '../supervise/change-steps.ts';
 import { endOf, pairToProve } from '../supervise/pair-proof/pair-end.ts';
 import { crashPoint } from '../supervise/start-steps.ts';
 import type { AgentLink } from './agent-link.ts';
-import type { AgentLinks } from './agent-links.ts';
 import { attachedLinks } from './attached-links.ts';
-import type { CommitStore } from './commit-store.ts';
+import type { ChangeGangOptions } from './change-gang-options.ts';
 import { joinHosts } from './join-hosts.ts';
 
 /** An agent may die this often during one change before the change is given up. */
 const AGENT_LOSSES = 3;
 /** A host that is away takes a change back by itself: whoever asked for it is told soon. */
 const UNDO_PATIENCE_MS = 10_000;
-
-export interface ChangeGangOptions {
-  record: DeploymentRecord;
-  change: PendingChange;
-  epoch: number;
-  links: AgentLinks;
-  discovery: CommitStore;
-  signal: AbortSignal;
-  onEvent(type: string, message: string): void;
-}
 
 /**
  * Starts the new processes of a change as a gang of their own, up to its commit record; `change-steps.ts` has the order. Every

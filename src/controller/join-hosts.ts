@@ -1,6 +1,6 @@
 import type { AgentLink } from './agent-link.ts';
 import { attachedLinks } from './attached-links.ts';
-import type { ChangeGangOptions } from './change-gang.ts';
+import type { ChangeGangOptions } from './change-gang-options.ts';
 import { proveSharedFolder } from './prove-shared-folder.ts';
 
 /**

@@ -9,12 +9,12 @@ import { isLostPort } from '../plan/lost-port.ts';
 import { movePortsAway } from '../plan/move-ports-away.ts';
 import { planHash } from '../plan/plan-hash.ts';
 import type { PlanInput } from '../plan/plan-launch.ts';
+import type { RollingStep } from '../plan/plan-replacement.ts';
 import {
   nextRollingStep,
   onTheWay,
   planOf,
   previewRolling,
-  type RollingStep,
   rollingObstacles,
   staleProcesses,
 } from '../plan/plan-rolling.ts';

@@ -1,5 +1,5 @@
 import { DynamoError } from '../base/errors.ts';
-import type { RollingStep } from '../plan/plan-rolling.ts';
+import type { RollingStep } from '../plan/plan-replacement.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
 
 /** Throws `RECIPE_CHANGED` when a step leaves a gap. */

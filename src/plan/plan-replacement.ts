@@ -3,8 +3,25 @@ import type { Recipe } from '../recipe/recipe.ts';
 import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { gpusInUse, isWorker, planExtra, withReplicas } from './plan-change.ts';
 import { type PlanInput, planLaunch } from './plan-launch.ts';
-import type { RollingStep } from './plan-rolling.ts';
 import { residentsOf, type WorkerGroup } from './running-groups.ts';
+
+/** The next thing to do on that way; all of it is done before the one after it is planned. */
+export interface RollingStep {
+  /** `beside`: the new one is up before the old one goes. `in-place`: the old one goes first, others of its kind serve meanwhile. */
+  kind: 'add' | 'remove' | 'beside' | 'in-place';
+  /** For people: `prefill-0: replaced in place`. */
+  what: string;
+  /** The only one of its kind goes before its successor is there. */
+  loses: boolean;
+  added: ProcessSpec[];
+  stages: string[][];
+  removed: string[];
+  /** The recipe as it then runs, and its processes in order. */
+  recipe: Recipe;
+  processes: ProcessSpec[];
+  /** The same while the old one is gone and the new one is not there yet. */
+  between: { recipe: Recipe; processes: ProcessSpec[] } | null;
+}
 
 /** One worker by its successor: beside it when it is the only one of its kind and there is room, else in its place. */
 export function replaceWorker(

@@ -3,6 +3,7 @@ import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
 import { isWorker, pairsOf, planExtra, withReplicas } from './plan-change.ts';
 import { canonicalJson } from './plan-hash.ts';
 import type { PlanInput } from './plan-launch.ts';
+import type { RollingStep } from './plan-replacement.ts';
 import { ifItFits, replaceFrontend, replaceWorker } from './plan-replacement.ts';
 import { groupWorkers, nameGroup, type WorkerGroup } from './running-groups.ts';
 import { frontendSettings, groupSettings } from './settings-hash.ts';
@@ -13,24 +14,6 @@ export interface RollingState {
   target: PlanInput;
   /** Workers and frontends, by the leader's name, that still run with other settings. */
   stale: readonly string[];
-}
-
-/** The next thing to do on that way; all of it is done before the one after it is planned. */
-export interface RollingStep {
-  /** `beside`: the new one is up before the old one goes. `in-place`: the old one goes first, others of its kind serve meanwhile. */
-  kind: 'add' | 'remove' | 'beside' | 'in-place';
-  /** For people: `prefill-0: replaced in place`. */
-  what: string;
-  /** The only one of its kind goes before its successor is there. */
-  loses: boolean;
-  added: ProcessSpec[];
-  stages: string[][];
-  removed: string[];
-  /** The recipe as it then runs, and its processes in order. */
-  recipe: Recipe;
-  processes: ProcessSpec[];
-  /** The same while the old one is gone and the new one is not there yet. */
-  between: { recipe: Recipe; processes: ProcessSpec[] } | null;
 }
 
 const ROLES = ['prefill', 'decode', 'aggregated'];
