@@ -119,33 +119,6 @@ describe('a worker whose machine falls silent', () => {
     expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBeGreaterThan(0);
   });
 
-  it('keeps what waits for it where all others are silent, too: it is this machine that is cut off', async () => {
-    await using harness = await startHarness();
-    await using one = await startMocker();
-    await using other = await startMocker();
-    await using script = await startScriptedWorker(() => {});
-    await harness.publish('mocker-0', { ...script, url: one.url }, FIELDS);
-    await harness.publish('mocker-1', { ...script, url: other.url }, FIELDS);
-    for (let request = 0; request < 4; request += 1) expect((await harness.post({ max_tokens: 2 })).status).toBe(200);
-    let answer: Promise<Response>;
-    {
-      await using _one = await silence(one);
-      await using _other = await silence(other);
-      // On a connection that is there already: it survives what a new one does not.
-      answer = harness.post({ max_tokens: 2 });
-      await waitFor('one to be suspect', async () =>
-        Object.values(await suspects(harness.url)).some((suspicion) => suspicion?.why === 'silent'),
-      );
-      const from = performance.now();
-      await waitFor('some more ticks', () => performance.now() - from > 1_000);
-    }
-    expect((await answer).status).toBe(200);
-    expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBe(0);
-    await waitFor('both to be trusted', async () =>
-      Object.values(await suspects(harness.url)).every((suspicion) => suspicion === null),
-    );
-  });
-
   it('is not one that is stopped for a while, nor one that takes long to its first token', async () => {
     await using harness = await startHarness();
     await using stopped = await startMocker();

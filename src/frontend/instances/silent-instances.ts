@@ -12,7 +12,7 @@ const PROOF_MS = 2_000;
 const GIVE_UP_MS = 60_000;
 
 /** What silence of a machine means for the workers of a frontend: they become suspect, and others take their requests. */
-export function watchSilence(context: () => FrontendContext): PoolSilence {
+export function watchSilence(context: () => FrontendContext, tryKnock = knock): PoolSilence {
   const known = (origin: Origin): KnownInstance | undefined =>
     context()
       .instances.list()
@@ -20,9 +20,9 @@ export function watchSilence(context: () => FrontendContext): PoolSilence {
   // Discovery may give a worker up while requests still wait for it.
   const records = new WeakMap<Origin, Instance>();
   const recordOf = (origin: Origin): Instance | undefined => known(origin)?.record ?? records.get(origin);
-  const machines = new Machines();
+  const machines = new Machines(tryKnock);
   return {
-    knock,
+    knock: tryKnock,
     doubted(origin) {
       const own = recordOf(origin);
       if (own !== undefined) for (const other of othersThan(context(), own)) machines.isThere(other.origin);
@@ -69,8 +69,13 @@ function othersThan({ instances, options }: FrontendContext, { name, model, role
  * be passed around.
  */
 class Machines {
+  readonly #knock: typeof knock;
   readonly #answeredAtMs = new WeakMap<Origin, number>();
   readonly #asked = new WeakMap<Origin, { knock: Knock; atMs: number }>();
+
+  constructor(tryKnock: typeof knock) {
+    this.#knock = tryKnock;
+  }
 
   /** Asks it when there is no answer of late: the next call may know more. */
   isThere(origin: Origin): boolean {
@@ -79,7 +84,7 @@ class Machines {
     const asked = this.#asked.get(origin);
     if (asked !== undefined && nowMs - asked.atMs < PROOF_MS) return false;
     asked?.knock.end();
-    const attempt = knock(origin, () => this.#answeredAtMs.set(origin, performance.now()));
+    const attempt = this.#knock(origin, () => this.#answeredAtMs.set(origin, performance.now()));
     this.#asked.set(origin, { knock: attempt, atMs: nowMs });
     return false;
   }
