@@ -1,14 +1,15 @@
 // Bundles src/cli.ts into dist/ (one file per lazily loaded part, dependencies left in node_modules).
 // Built beside and swapped in, so that a command running meanwhile never sees half a build.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
-const fresh = path.join(root, `.dist-${process.pid}`);
+// Not by process id: in another pid namespace somebody may build with the same one.
+const fresh = mkdtempSync(path.join(root, '.dist-'));
 const started = new Date();
 
 await build({
