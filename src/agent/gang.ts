@@ -5,11 +5,11 @@ import type { GangPhase, HeardPair, ProvePair, ReserveParams } from '../supervis
 import { killRun } from '../supervise/shim-process.ts';
 import { newEntry } from './agent-journal.ts';
 import { removeDataDir } from './data-dirs.ts';
-import { removeLaunchFiles } from './launch-files.ts';
 import { frontendServes } from './frontend-serves.ts';
 import { GangChange } from './gang-change.ts';
 import { type GangContext, GangMembers } from './gang-members.ts';
 import type { GroupRestarts } from './group-restarts.ts';
+import { removeLaunchFiles } from './launch-files.ts';
 
 /**
  * This host's part of a deployment: the processes of one generation and how far their start has come.
