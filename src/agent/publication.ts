@@ -16,6 +16,8 @@ export class Publication {
   readonly #events: EventLog;
   readonly #signal: AbortSignal;
   readonly #leases = new Map<string, { lease: Lease; generation: number }>();
+  /** Registrations that have not ended yet: a second one beside would leave a lease that nobody releases. */
+  readonly #underWay = new Map<string, { generation: number; done: Promise<void> }>();
 
   constructor(store: { readonly discovery: Discovery }, deployment: string, events: EventLog, signal: AbortSignal) {
     this.#store = store;
@@ -36,6 +38,25 @@ export class Publication {
     failedPeers: NonNullable<Instance['failedPeers']> = [],
   ): Promise<void> {
     if (isFollower(spec) || this.#leases.get(spec.name)?.generation === generation) return;
+    const earlier = this.#underWay.get(spec.name);
+    // Asked again while the first answer is out, as after the loss of another host's agent.
+    if (earlier?.generation === generation) return earlier.done;
+    const settled = earlier?.done.catch(() => {}) ?? Promise.resolve();
+    const done = settled.then(() => this.#register(spec, generation, signal, failedPeers));
+    this.#underWay.set(spec.name, { generation, done });
+    try {
+      await done;
+    } finally {
+      if (this.#underWay.get(spec.name)?.done === done) this.#underWay.delete(spec.name);
+    }
+  }
+
+  async #register(
+    spec: ProcessSpec,
+    generation: number,
+    signal: AbortSignal,
+    failedPeers: NonNullable<Instance['failedPeers']>,
+  ): Promise<void> {
     const bootstrap = bootstrapOf(spec);
     const kvEvents = kvEventSourceOf(spec);
     const instance: Instance = {
@@ -58,7 +79,7 @@ export class Publication {
     this.#leases.set(spec.name, { lease, generation });
     void lease.lost.then((error) => this.#events.write('lease-lost', messageOf(error), spec.name));
     this.#events.write('published', `${spec.url} is in discovery`, spec.name);
-    if (signal.aborted && !this.#signal.aborted) await this.withdraw(spec.name);
+    if (signal.aborted && !this.#signal.aborted) await this.#release(spec.name);
   }
 
   /** What was published of that very incarnation before, by this agent or an earlier one. */
@@ -91,6 +112,7 @@ export class Publication {
    * (or `inFlightMs` is over), then the tombstone.
    */
   async drain(spec: ProcessSpec, inFlightMs: number): Promise<void> {
+    await this.#underWay.get(spec.name)?.done.catch(() => {});
     const held = this.#leases.get(spec.name);
     if (!held) return;
     await this.#quietly(spec.name, () => held.lease.drain());
@@ -106,15 +128,21 @@ export class Publication {
     await this.withdraw(spec.name);
   }
 
-  /** Tombstone now: the process has ended, or nobody may choose it any more. */
+  /** Tombstone now: the process has ended, or nobody may choose it any more. One that is being published is withdrawn after that. */
   async withdraw(name: string): Promise<void> {
+    await this.#underWay.get(name)?.done.catch(() => {});
+    await this.#release(name);
+  }
+
+  async #release(name: string): Promise<void> {
     const held = this.#leases.get(name);
     this.#leases.delete(name);
     if (held) await this.#quietly(name, () => held.lease.release());
   }
 
   async withdrawAll(): Promise<void> {
-    await Promise.all([...this.#leases.keys()].map((name) => this.withdraw(name)));
+    const names = new Set([...this.#leases.keys(), ...this.#underWay.keys()]);
+    await Promise.all([...names].map((name) => this.withdraw(name)));
   }
 
   async #frontends(): Promise<string[]> {
