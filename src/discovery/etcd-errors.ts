@@ -50,6 +50,8 @@ const SYSTEM_CODES: [RegExp, string][] = [
   [/EHOSTUNREACH|ENETUNREACH/, 'no route to the host'],
   [/ECONNRESET|EPIPE|socket hang up|disconnected before secure TLS|Connection dropped|closed by/i, 'connection closed'],
   [/ETIMEDOUT|DEADLINE_EXCEEDED|DeadlineExceeded|request timed out/i, 'no answer in time'],
+  // What gRPC says between two attempts, when it has forgotten why the last one failed.
+  [/No connection established/, 'no connection'],
   [/wrong version number|EPROTO/, 'it does not speak TLS'],
 ];
 

@@ -95,7 +95,7 @@ describe('another launcher with a deployment of the same name', () => {
   });
 
   it('waits its turn on an idle host that somebody else has just attached to', async () => {
-    await demo.start([trivialProcess('worker-0')]);
+    const { pid } = await demo.start([trivialProcess('worker-0')]);
     await demo.ready();
     const first = await demo.agentPeer();
     const second = await demo.agentPeer();
@@ -104,6 +104,8 @@ describe('another launcher with a deployment of the same name', () => {
       epoch: number;
     };
     await first.request('attach', attachAs(owner, epoch + 1));
+    // It must have heard of its successor before somebody else takes the host: from then on the agent knows no epoch of its.
+    await waitFor('the old controller to end', () => ['Z', undefined].includes(readStat(pid)?.state));
     await first.request('stop', { force: true });
     await expect(second.request('attach', attachAs('ada@elsewhere 1', 1))).rejects.toMatchObject({
       code: 'DEPLOYMENT_BUSY',
