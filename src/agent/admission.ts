@@ -67,6 +67,7 @@ export class Admission {
     // Those of this host first: the controller looks after the others when these are known.
     const inOrder = peers.toSorted((a, b) => Number(b.host === spec.host) - Number(a.host === spec.host));
     const stale = survivesPeerRestart(spec) ? [] : await this.#prover.failingPeers(spec, inOrder, signal);
+    if (stale.length === 0 && !survivesPeerRestart(spec)) return [];
     const own = stale.flatMap((peer) => this.#context.process(peer.name) ?? []).filter(canRecycle);
     if (own.length === 0) return this.#prover.proveWithPeers(spec, peers, signal);
     for (const peer of own) await this.#recycle(process, peer, signal);

@@ -12,13 +12,19 @@ export class HighestEpoch {
   readonly #events: EventLog;
   #epoch = 0;
   #owner: string | undefined;
+  /** The highest of owners before: one whose successor was here must not come back when somebody else has been. */
+  #earlier: Record<string, number> = {};
 
   constructor(file: string, events: EventLog) {
     this.#file = file;
     this.#events = events;
     // An earlier release wrote the number alone.
-    const found = readJsonFile(file) as number | { epoch: number; owner?: string } | undefined;
-    if (typeof found === 'object' && found !== null) ({ epoch: this.#epoch, owner: this.#owner } = found);
+    const found = readJsonFile(file) as
+      | number
+      | { epoch: number; owner?: string; earlier?: Record<string, number> }
+      | undefined;
+    if (typeof found === 'object' && found !== null)
+      ({ epoch: this.#epoch, owner: this.#owner, earlier: this.#earlier = {} } = found);
     else this.#epoch = Number(found ?? 0);
   }
 
@@ -33,17 +39,18 @@ export class HighestEpoch {
         hint: 'Stop it there with `dynamo stop`, from here with `dynamo stop NAME --hosts FILE --yes`, or use another --name.',
       });
     }
-    if (!isOther && epoch < this.#epoch)
-      throw new DynamoError('SUPERSEDED', `epoch ${epoch} is over: this agent has seen ${this.#epoch}`);
+    const highest = isOther ? (this.#earlier[owner] ?? 0) : this.#epoch;
+    if (epoch < highest) throw new DynamoError('SUPERSEDED', `epoch ${epoch} is over: this agent has seen ${highest}`);
   }
 
   /** On a full disk it is remembered until this agent ends: a deployment must be stoppable without a free byte. */
   take(epoch: number, owner: string | undefined = this.#owner): void {
     if (epoch === this.#epoch && owner === this.#owner) return;
+    if (this.#owner !== undefined && owner !== this.#owner) this.#earlier[this.#owner] = this.#epoch;
     this.#epoch = epoch;
     this.#owner = owner;
     try {
-      writeFileAtomic(this.#file, JSON.stringify({ epoch, owner }));
+      writeFileAtomic(this.#file, JSON.stringify({ epoch, owner, earlier: this.#earlier }));
     } catch (error) {
       if (!(error instanceof DynamoError) || error.code !== 'DISK_FULL') throw error;
       this.#events.write('epoch', error.message);

@@ -1,6 +1,7 @@
-import type { EnvValue, ProcessSpec } from '../plan/launch-plan.ts';
+import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { readVariable } from '../supervise/identity.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
+import { type SecretPlace, secretKey } from '../supervise/secret-key.ts';
 
 /** What the controller has sent of secrets. In memory only: neither journal nor log nor disk ever has them. */
 const known = new Map<string, string>();
@@ -12,7 +13,7 @@ export function rememberSecrets(secrets: SentSecrets = {}): void {
 
 /** The secret at a place of the controller's machine, if it was sent. */
 export function sentSecret(value: SecretPlace): string | undefined {
-  return known.get(placeOf(value));
+  return known.get(secretKey(value));
 }
 
 /** What processes were found to have that an agent before this one had started. In memory only, too. */
@@ -26,16 +27,11 @@ export function recallSecrets(spec: Pick<ProcessSpec, 'env'>, pid: number): void
   for (const [name, value] of Object.entries(spec.env)) {
     if (typeof value === 'string') continue;
     const text = readVariable(pid, name);
-    if (text) recalled.set(placeOf(value), text);
+    if (text) recalled.set(secretKey(value), text);
   }
 }
 
 /** For a secret that is at its place no more. */
 export function recalledSecret(value: SecretPlace): string | undefined {
-  return recalled.get(placeOf(value));
+  return recalled.get(secretKey(value));
 }
-
-type SecretPlace = Exclude<EnvValue, string>;
-
-const placeOf = (value: SecretPlace): string =>
-  'fromEnv' in value ? `env:${value.fromEnv}` : `file:${value.fromFile}`;

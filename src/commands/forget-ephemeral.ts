@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../base/errors.ts';
+import { placesOn } from '../deployment/places-on.ts';
 import { removeRemains } from '../hosts/clean-host.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { openTransport } from '../hosts/open-transport.ts';
-import { placesOn } from './places-on.ts';
 import type { PreparedLaunch } from './plan-recipe.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { formatBytes } from '../base/bytes.ts';
 import { DynamoError, ERRORS, messageOf, type SerializedError } from '../base/errors.ts';
+import { placesOn } from '../deployment/places-on.ts';
 import { type HostRemains, removeRemains, surveyHost } from '../hosts/clean-host.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { openTransport } from '../hosts/open-transport.ts';
 import { didYouMean } from '../yaml/nearest.ts';
 import type { HostsFlags } from './hosts-run.ts';
 import { hostsOfFlags } from './hosts-run.ts';
-import { placesOn } from './places-on.ts';
 
 interface Survey {
   entry: HostEntry;

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { DeploymentRecord } from '../deployment/record.ts';
-import type { EnvValue, LaunchPlan } from '../plan/launch-plan.ts';
+import type { LaunchPlan } from '../plan/launch-plan.ts';
 import { discoveryFiles } from '../plan/plan-discovery.ts';
 import type { SentSecrets } from '../supervise/protocol.ts';
+import { type SecretPlace, secretKey } from '../supervise/secret-key.ts';
 
 /**
- * Secrets that the processes of a host, and those a change adds there, name and that are found on this machine. What is not found here is left out: the agent
- * then looks on its own host, and says what is missing.
+ * Secrets that the processes of a host, and those a change adds there, name and that are found on this machine. What is not found
+ * here is left out: the agent then looks on its own host, and says what is missing.
  */
 export function secretsToSend(
   deployment: NamingSecrets,
@@ -17,10 +18,10 @@ export function secretsToSend(
   for (const value of placesNamed(deployment, host)) {
     if ('fromEnv' in value) {
       const text = env[value.fromEnv];
-      if (text) found[`env:${value.fromEnv}`] = text;
+      if (text) found[secretKey(value)] = text;
     } else {
       try {
-        found[`file:${value.fromFile}`] = readFileSync(value.fromFile, 'utf8').trim();
+        found[secretKey(value)] = readFileSync(value.fromFile, 'utf8').trim();
       } catch {
         // it may be a file of the host
       }
@@ -33,9 +34,9 @@ export function secretsToSend(
 export function chooseSecrets(deployment: NamingSecrets, host: string, brought: SentSecrets): SentSecrets {
   return Object.fromEntries(
     placesNamed(deployment, host).flatMap((value) => {
-      const place = 'fromEnv' in value ? `env:${value.fromEnv}` : `file:${value.fromFile}`;
-      const text = brought[place];
-      return text === undefined ? [] : [[place, text]];
+      const key = secretKey(value);
+      const text = brought[key];
+      return text === undefined ? [] : [[key, text]];
     }),
   );
 }
@@ -45,7 +46,7 @@ interface NamingSecrets {
   change?: DeploymentRecord['change'];
 }
 
-function placesNamed({ plan, change }: NamingSecrets, host: string): Exclude<EnvValue, string>[] {
+function placesNamed({ plan, change }: NamingSecrets, host: string): SecretPlace[] {
   const { discovery } = plan;
   const processes = [...plan.processes, ...(change?.added ?? [])];
   const named = processes.filter((process) => process.host === host).flatMap((spec) => Object.values(spec.env));

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { DynamoError, messageOf } from '../base/errors.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
-import { hostPlaces } from '../hosts/host-places.ts';
 import { openTransport } from '../hosts/open-transport.ts';
 import type { DiscoverySpec, ProcessSpec } from '../plan/launch-plan.ts';
+import { placesOn } from './places-on.ts';
 
 /** What an agent's journal says of its part of a deployment: what of it a stop needs. */
 export interface JournalledPart {
@@ -66,8 +66,7 @@ export async function searchHosts(entries: readonly HostEntry[], deployment: str
 
 async function askHost(entry: HostEntry, deployment: string): Promise<FoundPart[]> {
   await using transport = await openTransport(entry);
-  const where = await transport.exec(['sh', '-c', 'printf %s "$HOME"'], { timeoutMs: ASK_TIMEOUT_MS });
-  const { stateDir } = hostPlaces(entry, where.stdout.toString('utf8'));
+  const { stateDir } = await placesOn(entry, transport);
   const dir = path.posix.join(stateDir, 'deployments', deployment);
   const { stdout, code } = await transport.exec(['sh', '-s', '--', dir], { stdin: SCRIPT, timeoutMs: ASK_TIMEOUT_MS });
   const lines = stdout.toString('utf8').trim().split('\n');

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { WorkerRole } from '../base/role.ts';
 import { decodeWorkers, mayServeTogether } from './flow/pairs.ts';
 import type { FrontendContext } from './frontend-context.ts';
-import { describeSuspicion, type Suspicion } from './instances/instance-table.ts';
+import { type Suspicion, suspicionAt } from './instances/instance-table.ts';
 import { type ServedModel, unservable } from './model-table.ts';
 import type { QuarantinedPair } from './transfer/pair-quarantine.ts';
 
@@ -44,7 +44,7 @@ export function healthOf(context: FrontendContext): FrontendHealth {
       role: record.role,
       state,
       suspect: suspicion !== null,
-      suspicion: suspicion && describeSuspicion(suspicion, nowMs),
+      suspicion: suspicion && suspicionAt(suspicion, nowMs),
       inFlight,
     })),
     quarantinedPairs: context.transfers.quarantine.list(nowMs),

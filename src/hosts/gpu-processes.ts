@@ -14,7 +14,7 @@ export interface GpuProcess {
 const QUERY = 'gpu_uuid,pid,used_memory,process_name';
 const MIB = 1024 ** 2;
 /** A daemon of the driver's that is on every GPU that several processes share. */
-const NOBODY = /(^|\/)nvidia-cuda-mps-(server|control)$/;
+export const isDriverDaemon = (command: string): boolean => /(^|\/)nvidia-cuda-mps-(server|control)$/.test(command);
 
 /**
  * Who computes on these GPUs: one call of nvidia-smi, a second only when somebody does. None where there is no nvidia-smi; `problem`
@@ -50,7 +50,7 @@ export function parseGpuProcesses(text: string): (Omit<GpuProcess, 'gpu'> & { uu
   return text.split('\n').flatMap((line) => {
     const [uuid = '', pid = '', memory = '', ...name] = line.split(',').map((field) => field.trim());
     const command = name.join(', ');
-    if (!/^(GPU|MIG)-/.test(uuid) || !/^\d+$/.test(pid) || NOBODY.test(command)) return [];
+    if (!/^(GPU|MIG)-/.test(uuid) || !/^\d+$/.test(pid) || isDriverDaemon(command)) return [];
     return [{ uuid, pid: Number(pid), memoryBytes: /^\d+$/.test(memory) ? Number(memory) * MIB : null, command }];
   });
 }

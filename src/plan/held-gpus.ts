@@ -1,3 +1,4 @@
+import { isDriverDaemon } from '../hosts/gpu-processes.ts';
 import type { GpuUser, HostFacts } from '../hosts/host-facts.ts';
 
 /** Why GPUs cannot be had now, by host and index: `held by demo (prefill-0)`. */
@@ -29,8 +30,7 @@ function heldOn({ gpus, gpuLocks = [], gpuUsers = [] }: HostFacts, deployment: s
   return held;
 }
 
-const isStranger = ({ ours, command }: GpuUser): boolean =>
-  !ours && !/(^|\/)nvidia-cuda-mps-(server|control)$/.test(command);
+const isStranger = ({ ours, command }: GpuUser): boolean => !ours && !isDriverDaemon(command);
 
 function describeStrangers([first, ...others]: readonly GpuUser[]): string {
   const { pid, user, command } = first!;

@@ -114,10 +114,7 @@ export class InstanceTable {
 }
 
 /** As health and log show it. */
-export function describeSuspicion(
-  { why, sinceMs }: Suspicion,
-  nowMs: number,
-): { why: Suspicion['why']; forMs: number } {
+export function suspicionAt({ why, sinceMs }: Suspicion, nowMs: number): { why: Suspicion['why']; forMs: number } {
   return { why, forMs: Math.round(nowMs - sinceMs) };
 }
 

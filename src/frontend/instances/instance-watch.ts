@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
 import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import { probeInstance } from './instance-probe.ts';
-import { describeSuspicion, type InstanceTable, type KnownInstance } from './instance-table.ts';
+import { type InstanceTable, type KnownInstance, suspicionAt } from './instance-table.ts';
 
 const PROBE_PERIOD_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
@@ -56,7 +56,7 @@ async function settleDoubt(
   if (problem === undefined) {
     if (instance.suspicion !== null)
       log.info(
-        { worker: instance.record.name, ...describeSuspicion(instance.suspicion, performance.now()) },
+        { worker: instance.record.name, ...suspicionAt(instance.suspicion, performance.now()) },
         'the worker answers again',
       );
     instance.suspicion = null;

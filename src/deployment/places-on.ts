@@ -1,7 +1,7 @@
-import { stateHome } from '../deployment/state-dir.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { type HostPlaces, hostPlaces } from '../hosts/host-places.ts';
 import type { HostTransport } from '../hosts/host-transport.ts';
+import { stateHome } from './state-dir.ts';
 
 /** Where on a host things of ours lie, its home folder asked for. */
 export async function placesOn(entry: HostEntry, transport: HostTransport): Promise<HostPlaces> {
