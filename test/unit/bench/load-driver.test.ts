@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { driveLoad, type LoadOptions } from '../../../src/bench/load-driver.ts';
 import type { PreparedRequest } from '../../../src/bench/prepared-request.ts';
 import type { RequestRecord } from '../../../src/bench/request-record.ts';
+import { waitFor } from '../../helpers/until.ts';
 import { record } from './fixtures.ts';
 
 /** A server that answers when told to. */
@@ -52,6 +53,8 @@ const untilAborted = (signal: AbortSignal): Promise<void> =>
 const offsets = (...values: number[]): Iterator<number> => values[Symbol.iterator]();
 
 describe('driveLoad', () => {
+  afterEach(() => void vi.useRealTimers());
+
   it('keeps exactly the asked number in flight in a closed loop', async () => {
     const bench = new Bench(50);
     const result = await bench.run({ shape: { kind: 'closed', concurrency: 7 } });
@@ -118,14 +121,29 @@ describe('driveLoad', () => {
   });
 
   it('stops sending when the duration is over and cancels after the grace', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     for (const shape of [
       { kind: 'closed', concurrency: 3 } as const,
       { kind: 'open', offsets: offsets(0, 0, 0, 60_000), concurrency: undefined } as const,
     ]) {
       const bench = new Bench(1_000);
-      bench.answer = untilAborted;
-      const result = await bench.run({ shape, durationMs: 5, graceMs: 5 });
-      expect(bench.records.map(({ outcome }) => outcome)).toEqual(['cancelled', 'cancelled', 'cancelled']);
+      let release = (): void => {};
+      const first = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      // The first is answered within the grace; the others never.
+      bench.answer = (signal) => (bench.sent.length === 1 ? first : untilAborted(signal));
+      const running = bench.run({ shape, durationMs: 5_000, graceMs: 2_000 });
+      await waitFor('three requests in flight', () => bench.sent.length === 3);
+      vi.advanceTimersByTime(5_000);
+      release();
+      await waitFor('the answer within the grace', () => bench.records.length === 1);
+      vi.advanceTimersByTime(1_999);
+      expect(bench.inFlight).toBe(2);
+      vi.advanceTimersByTime(1);
+      const result = await running;
+      expect(bench.sent).toHaveLength(3);
+      expect(bench.records.map(({ outcome }) => outcome)).toEqual(['ok', 'cancelled', 'cancelled']);
       expect(result.wasCancelled).toBe(false);
     }
   });
