@@ -1,8 +1,8 @@
 import { until } from '../../src/base/until.ts';
 import { createDiscovery } from '../../src/discovery/create-discovery.ts';
 import { DEFAULT_DISCOVERY_TTL_MS, type Instance } from '../../src/discovery/discovery.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { type Child, startChild, startScript } from './support/child.ts';
-import { freePort } from './support/free-port.ts';
 import { cpuSeconds, hasProc } from './support/proc.ts';
 import { type Figure, median, type Scenario, type ScenarioContext } from './support/scenario.ts';
 

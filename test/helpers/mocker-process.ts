@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import net from 'node:net';
 import { selfCommand } from '../../src/base/package-root.ts';
 import { parsePrometheusText, sumOf } from '../../src/telemetry/prometheus-text.ts';
+import { freePort } from './free-port.ts';
 import { waitFor } from './until.ts';
 
 export interface MockerProcess extends AsyncDisposable {
@@ -17,15 +17,6 @@ export interface MockerProcess extends AsyncDisposable {
   /** Sum of a metric over its labels; 0 when it is not there. */
   metric(name: string): Promise<number>;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Starts `dynamo mocker` as a process and waits until it answers (`ready: false`: does not wait). */

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** One request as the worker got it, byte for byte. */
 export interface WorkerRequest {
@@ -35,10 +36,13 @@ export interface ScriptedWorker extends AsyncDisposable {
 
 export const PROCESS_START = 1_767_225_600.25;
 
-/** A worker that speaks HTTP as the script says, over plain sockets. */
-export async function startScriptedWorker(script: WorkerScript, port = 0): Promise<ScriptedWorker> {
+/**
+ * A worker that speaks HTTP as the script says, over plain sockets. Its port stays its own when it dies: from the
+ * ephemeral range, a connection of the test's could be given it, even one to itself.
+ */
+export async function startScriptedWorker(script: WorkerScript, port?: number): Promise<ScriptedWorker> {
   const server = net.createServer({ noDelay: true });
-  server.listen(port, '127.0.0.1');
+  server.listen(port ?? (await freePort()), '127.0.0.1');
   await once(server, 'listening');
   const address = server.address() as net.AddressInfo;
   const worker: ScriptedWorker = {

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type BenchFlags, readBenchOptions } from '../../src/bench/bench-options.ts';
 import { syntheticText } from '../../src/bench/prompt-text.ts';
 import { type BenchOutcome, runBench } from '../../src/bench/run-bench.ts';
+import { freePort } from '../helpers/free-port.ts';
 
 /** What the scripted server does with one request; it has read the body. */
 type Script = (body: RequestBody, response: http.ServerResponse, request: http.IncomingMessage) => void;
@@ -200,7 +201,7 @@ describe('a server that answers', () => {
 
   it('may close idle connections: the request is sent again, not failed', async () => {
     // Destroys the connection instead of answering, but only connections that have served before.
-    const served = new Set<net.Socket>();
+    const served = new Set<Socket>();
     script = (body, response, request) => {
       if (served.has(request.socket)) {
         request.socket.destroy();
@@ -364,10 +365,7 @@ describe('a server that does not answer as it should', () => {
   });
 
   it('that is not there', async () => {
-    const closed = net.createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => closed.once('listening', resolve));
-    const gone = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`;
-    await new Promise((resolve) => closed.close(resolve));
+    const gone = `http://127.0.0.1:${await freePort()}`;
     await expect(bench({ requestCount: '1' }, gone)).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
     const outcome = await bench({ requestCount: '3', model: 'tiny' }, gone);
     expect(errorTypes(outcome)).toEqual({ connect_failed: 3 });

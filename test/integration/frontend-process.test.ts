@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { selfCommand } from '../../src/base/package-root.ts';
 import { createDiscovery } from '../../src/discovery/create-discovery.ts';
 import { parsePrometheusText } from '../../src/telemetry/prometheus-text.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { makeInstance } from '../helpers/instance.ts';
-import { freePort, type MockerProcess, readEvents, startMocker, textOf } from '../helpers/mocker-process.ts';
+import { type MockerProcess, readEvents, startMocker, textOf } from '../helpers/mocker-process.ts';
 import { tmpDir } from '../helpers/tmp-dir.ts';
 import { waitFor } from '../helpers/until.ts';
 

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { freePort, readBody, readEvents, startMocker } from '../helpers/mocker-process.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { readBody, readEvents, startMocker } from '../helpers/mocker-process.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const FAST = ['--speedup-ratio', '20'];

@@ -5,7 +5,8 @@ import { readVllmEvents } from '../../src/engines/vllm/kv-events.ts';
 import { openKvEventSockets } from '../../src/routing/kv-event-sockets.ts';
 import { followKvEvents } from '../../src/routing/kv-event-stream.ts';
 import { encodeText } from '../../src/tokens/mock-tokenizer.ts';
-import { freePort, startMocker } from '../helpers/mocker-process.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { startMocker } from '../helpers/mocker-process.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const BLOCK = 16;

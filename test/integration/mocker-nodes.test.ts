@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { freePort, type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
 import { waitFor } from '../helpers/until.ts';
 
 /** The members of a simulated worker over `size` hosts, which all are this one. */
