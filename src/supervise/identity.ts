@@ -24,10 +24,13 @@ interface ProcessStat {
   startTime: string;
   /** It is on its way out: what it held (memory of a GPU) may take a while to be free. */
   exiting: boolean;
+  /** A thread of the kernel's. */
+  kernel: boolean;
 }
 
-/** `PF_EXITING` in the flags of /proc/PID/stat, include/linux/sched.h. */
+/** `PF_EXITING` and `PF_KTHREAD` in the flags of /proc/PID/stat, include/linux/sched.h. */
 const EXITING_FLAG = 0x4;
+const KERNEL_FLAG = 0x200000;
 
 /** Boot id and pid namespace of this process's world. Throws where there is no /proc (dynamo supervises on Linux only). */
 export function ownWorld(): { bootId: string; pidNamespace: string } {
@@ -66,6 +69,7 @@ export function readStat(pid: number): ProcessStat | undefined {
     session: Number(fields[3]),
     startTime: fields[19]!,
     exiting: (Number(fields[6]) & EXITING_FLAG) !== 0,
+    kernel: (Number(fields[6]) & KERNEL_FLAG) !== 0,
   };
 }
 
@@ -75,6 +79,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
   if (identity.bootId !== world.bootId || identity.pidNamespace !== world.pidNamespace) return false;
   const stat = readStat(identity.pid);
   return stat !== undefined && stat.startTime === identity.startTime && !isDead(stat);
+}
+
+/** Whether nothing of that pid is left, or it is on its way out. */
+export function isGone(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat === undefined || isDead(stat) || stat.exiting;
 }
 
 /** Signals that process alone, if it is still the same one. Returns whether it was. */
@@ -105,10 +115,14 @@ function kill(pid: number, signal: NodeJS.Signals): boolean {
 /**
  * Pids of living processes whose environment carries `DYNAMO_RUN_ID=<runId>`: finds children that left their group. With the
  * leader of the run's session also those in it that carry no run id any more: vLLM's engine and worker processes write their
- * titles over their environment.
+ * titles over their environment. `onLoading`: see `processesWithEnv`.
  */
-export function processesOfRun(runId: string, leader?: Partial<ProcessIdentity>): number[] {
-  const byName = processesWithEnv('DYNAMO_RUN_ID', (value) => value === runId);
+export function processesOfRun(
+  runId: string,
+  leader?: Partial<ProcessIdentity>,
+  onLoading?: (pid: number) => void,
+): number[] {
+  const byName = processesWithEnv('DYNAMO_RUN_ID', (value) => value === runId, onLoading);
   return leader?.pid === undefined ? byName : [...new Set([...byName, ...namelessOf(leader as ProcessIdentity)])];
 }
 
@@ -130,11 +144,20 @@ export function processesOfSession(leader: ProcessIdentity): number[] {
   });
 }
 
-/** Living processes that carry a variable whose value passes. Processes of other users cannot be read and are skipped. */
-export function processesWithEnv(name: string, passes: (value: string) => boolean): number[] {
+/**
+ * Living processes that carry a variable whose value passes. Processes of other users cannot be read and are skipped. `onLoading`:
+ * called for each that is between two programs, so that nobody can tell.
+ */
+export function processesWithEnv(
+  name: string,
+  passes: (value: string) => boolean,
+  onLoading: (pid: number) => void = () => {},
+): number[] {
   return pids().filter((pid) => {
-    const value = readVariable(pid, name);
-    if (value === undefined || value === null || !passes(value)) return false;
+    const text = readEnvironment(pid);
+    if (text === null) onLoading(pid);
+    const value = text ? valueIn(text, name) : undefined;
+    if (value === undefined || !passes(value)) return false;
     const stat = readStat(pid);
     return stat !== undefined && !isDead(stat);
   });
@@ -146,10 +169,29 @@ const pids = (): number[] => readdirSync('/proc').map(Number).filter(Number.isIn
 
 /** A variable of a process; null when it has none of that name, undefined when the process is gone or somebody else's. */
 export function readVariable(pid: number, name: string): string | null | undefined {
+  const text = readEnvironment(pid);
+  return text === undefined ? undefined : (valueIn(text ?? '', name) ?? null);
+}
+
+function valueIn(environment: string, name: string): string | undefined {
   const prefix = `${name}=`;
+  const line = environment.split('\0').find((entry) => entry.startsWith(prefix));
+  return line?.slice(prefix.length);
+}
+
+/**
+ * Environment of a process; undefined when it is gone or somebody else's. Null while it goes from one program to the next: the
+ * kernel then shows neither arguments nor environment of it for a moment.
+ */
+function readEnvironment(pid: number): string | null | undefined {
+  const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8');
   try {
-    const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    return lines.find((line) => line.startsWith(prefix))?.slice(prefix.length) ?? null;
+    const text = read('environ');
+    if (text !== '') return text;
+    // It is there by now, or there is none.
+    if (read('cmdline') !== '') return read('environ');
+    const stat = readStat(pid);
+    return stat === undefined || isDead(stat) || stat.exiting || stat.kernel ? '' : null;
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { sleep } from '../base/abort.ts';
 import { holderOf, type PortHolder, socketsOf } from '../hosts/port-holder.ts';
 import { userName } from '../hosts/process-facts.ts';
 import { type ListeningSocket, listenersAt, listeningSockets } from '../hosts/tcp-sockets.ts';
-import { type ProcessIdentity, processesOfRun, processesOfSession } from './identity.ts';
+import { isGone, type ProcessIdentity, processesOfRun, processesOfSession } from './identity.ts';
 
 /** Somebody else who listens where a process of ours should. */
 export interface Stranger {
@@ -83,7 +83,11 @@ function look(run: ProcessIdentity, host: string, ports: readonly number[]): rea
   if (listening.length === 0) return [];
   // Those of its session that cannot be read are among them: they may be the ones that listen.
   const pids = new Set([...processesOfRun(run.runId), ...processesOfSession(run)]);
-  const members = [...pids].map((pid) => ({ program: programOf(pid), sockets: socketsOf(pid) }));
+  const members = [...pids].flatMap((pid) => {
+    const member = { program: programOf(pid), sockets: socketsOf(pid) };
+    // One that has ended since hides nothing: shells come and go while an engine starts.
+    return member.sockets === undefined && isGone(pid) ? [] : [member];
+  });
   return strangeSockets(listening, members);
 }
 
