@@ -32,6 +32,8 @@ export interface ShimExit {
 /** How often a process that is not our child is looked at. */
 const WATCH_MS = 200;
 const IDENTITY_DEADLINE_MS = 10_000;
+/** How long a process may be between two programs before it is taken for one that hides its environment. */
+const LOADING_MS = 2_000;
 
 /**
  * One incarnation of a supervised process, seen through its shim (`shim.sh` has the diagram): spawned by this agent, or adopted
@@ -214,9 +216,13 @@ export async function killRun(
   deadlineMs: number,
 ): Promise<number[]> {
   let left: number[] = [];
+  const loadedBy = performance.now() + Math.min(LOADING_MS, deadlineMs);
   await until(
     () => {
-      left = processesOfRun(identity.runId, identity);
+      let isClear = true;
+      left = processesOfRun(identity.runId, identity, () => {
+        isClear = false;
+      });
       for (const pid of left) {
         try {
           process.kill(pid, 'SIGKILL');
@@ -224,7 +230,9 @@ export async function killRun(
           if (systemCode(error) !== 'ESRCH') throw error;
         }
       }
-      return left.length === 0 ? true : undefined;
+      if (left.length > 0) return undefined;
+      // One that is just being loaded may be of the run.
+      return isClear || performance.now() >= loadedBy ? true : undefined;
     },
     { deadlineMs, intervalMs: 5, maxIntervalMs: 50 },
   );

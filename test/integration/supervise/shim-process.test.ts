@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isAlive, parseIdentity, processesOfRun, readStat } from '../../../src/supervise/identity.ts';
+import { isAlive, isGone, parseIdentity, processesOfRun, readStat } from '../../../src/supervise/identity.ts';
 import { tryLock } from '../../../src/supervise/locks.ts';
 import { killRun, type ShimOptions, ShimProcess } from '../../../src/supervise/shim-process.ts';
 import { fixtureBin } from '../../helpers/fixture-bin.ts';
@@ -195,6 +196,25 @@ describe('the end', () => {
     const shim = await start(['sh', '-c', `setsid sleep 600 & exit 5`]);
     expect(await shim.exited).toEqual({ code: 5, signal: null });
     await nothingLeft();
+  });
+
+  it('reaches those that are between two programs, whose environment nobody can read for that moment', async () => {
+    const again = 'i=$1; [ "$i" -gt 0 ] || exec sleep 600; exec sh -c "$0" "$0" $((i - 1))';
+    for (let round = 0; round < 40; round += 1) {
+      const one = `${runId}-${round}`;
+      const child = spawn('sh', ['-c', again, again, '100000'], {
+        ...{ detached: true, stdio: 'ignore', env: { ...process.env, DYNAMO_RUN_ID: one } },
+      });
+      const exit = once(child, 'exit');
+      try {
+        await waitFor('it to run', () => processesOfRun(one).length > 0);
+        expect(await killRun({ runId: one }, 60_000)).toEqual([]);
+        expect(isGone(child.pid!)).toBe(true);
+      } finally {
+        child.kill('SIGKILL');
+        await exit;
+      }
+    }
   });
 
   it('comes by SIGKILL at the deadline to what ignores SIGTERM', async () => {
