@@ -32,6 +32,31 @@ describe('StartLease', () => {
     expect(calls).toEqual([600]); // not at 200; at the look of 400, and 200 later it is asked
   });
 
+  it('does not blame the controller for what the agent itself has missed', async () => {
+    let now = 0;
+    const lease = new StartLease(() => now);
+    const stop = new AbortController();
+    const calls: number[] = [];
+    // While it sleeps: it is suspended for a minute.
+    setTimeout(() => {
+      now += 60_000;
+    }, 20);
+    let looks = 0;
+    await lease.watch(
+      () => {
+        looks += 1;
+        if (looks === 3) now += 5_000; // awake, and nothing heard
+        return 1_000;
+      },
+      async () => {
+        calls.push(lease.silentForMs());
+        stop.abort();
+      },
+      stop.signal,
+    );
+    expect([calls, looks]).toEqual([[5_200], 4]);
+  });
+
   it('never calls after the end', async () => {
     await new StartLease().watch(
       () => -1,
