@@ -22,12 +22,14 @@ export interface FrontendHarness extends AsyncDisposable {
   ended(requestId: string): Promise<Record<string, unknown>>;
 }
 
-export const TTL_MS = 300;
+/** So long that no worker lapses while this process stands still; a test of lapses asks for less. */
+const TTL_MS = 30_000;
 
 /** A frontend in this process over discovery in memory. */
 export async function startHarness(options: Partial<FrontendOptions> = {}): Promise<FrontendHarness> {
   const space = createMemorySpace();
-  const open = () => createMemoryDiscovery(space, { deployment: 'demo', ttlMs: TTL_MS });
+  const ttlMs = options.discoveryTtlMs ?? TTL_MS;
+  const open = () => createMemoryDiscovery(space, { deployment: 'demo', ttlMs });
   const log: Record<string, unknown>[] = [];
   const sink = new Writable({
     write(line: Buffer, _encoding, done) {
@@ -44,7 +46,7 @@ export async function startHarness(options: Partial<FrontendOptions> = {}): Prom
       deployment: 'demo',
       processName: 'frontend',
       discovery: { backend: 'file', root: '' },
-      discoveryTtlMs: TTL_MS,
+      discoveryTtlMs: ttlMs,
       routerMode: 'round-robin',
       kvCacheBlockSize: 16,
       overlapScoreCredit: 1,

@@ -41,7 +41,12 @@ export async function startMocker(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log += text;
   });
-  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  // 'close', not 'exit': only then all it wrote has been read.
+  let hasEnded = false;
+  const exited = once(child, 'close').then(([code, signal]) => {
+    hasEnded = true;
+    return (code ?? signal) as number | string;
+  });
   const url = `http://127.0.0.1:${port}`;
   const mocker: MockerProcess = {
     url,
@@ -64,9 +69,14 @@ export async function startMocker(
     },
   };
   if (options.ready === false) return mocker;
-  await waitFor(`the mocker to answer; it said:\n${log}`, async () => {
-    if (child.exitCode !== null) throw new Error(`the mocker ended:\n${log}`);
-    return log.includes('Application startup complete.');
+  await waitFor('the mocker to answer', () => {
+    // One that was ready may have ended by now, as it was told to.
+    if (log.includes('Application startup complete.')) return true;
+    if (hasEnded) throw new Error('the mocker ended');
+    return false;
+  }).catch(async (error: Error) => {
+    await mocker[Symbol.asyncDispose]();
+    throw new Error(`${error.message}; it said:\n${log}`);
   });
   return mocker;
 }

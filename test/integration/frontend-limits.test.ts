@@ -53,7 +53,7 @@ describe('a prompt longer than the model', () => {
     expect([response.status, await response.text()]).toEqual([400, TOO_LONG]);
     const asked = [...prefill, ...decode].reduce((sum, worker) => sum + worker.requests.length, 0);
     expect(asked).toBe(2);
-    expect(await harness.metric('dynamo_frontend_retries_total')).toBe(0);
+    expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBe(0);
     await idle(harness);
   });
 
