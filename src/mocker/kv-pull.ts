@@ -19,6 +19,7 @@ export class KvPull implements Disposable {
   readonly #lines = new LineReader();
   #waiting: { resolve(reply: SideChannelReply): void; reject(error: Error): void } | undefined;
   #failure: Error | undefined;
+  readonly #ended = new AbortController();
 
   constructor(remote: RemotePrefill, signal: AbortSignal) {
     this.#remote = remote;
@@ -49,13 +50,17 @@ export class KvPull implements Disposable {
     await this.#ask('heartbeat');
   }
 
-  /** Rejects when the holder goes away; never resolves. */
   [Symbol.dispose](): void {
     this.#fail(new Error('closed'));
   }
 
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Aborts once there is a failure, as when the holder goes away. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   #ask(op: SideChannelRequest['op'], blockIds?: number[][]): Promise<SideChannelReply> {
@@ -85,6 +90,7 @@ export class KvPull implements Disposable {
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    this.#ended.abort();
     this.#socket.destroy();
     const waiting = this.#waiting;
     this.#waiting = undefined;

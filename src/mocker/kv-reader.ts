@@ -95,7 +95,7 @@ export class KvReader {
       if (this.#refuses) throw new Error('transfer refused');
       const content = await pull.claim();
       if (content.num_tokens === 0) return this.#computeLocally(generation);
-      await pause(this.#transferMs(tokens), signal);
+      await pause(this.#transferMs(tokens), AbortSignal.any([signal, pull.ended]));
       if (pull.failure) throw pull.failure;
       generation.adopt(content);
     } catch (error) {

@@ -47,9 +47,12 @@ describe('scripted faults', () => {
 
   it('starts slowly, saying what it does, and refuses connections until it is ready', async () => {
     await using mocker = await startMocker(['--fault', 'slow-start:0.4', '--startup-time', '0.1'], { ready: false });
-    await waitFor('it to load', () => mocker.log().includes('Loading safetensors checkpoint shards'));
-    expect(await refused(mocker.port)).toBe(true);
+    // Another one that takes longer than the test to look at it.
+    await using slower = await startMocker(['--fault', 'slow-start:600'], { ready: false });
+    await waitFor('it to load', () => slower.log().includes('Loading safetensors checkpoint shards'));
+    expect(await refused(slower.port)).toBe(true);
     await waitFor('it to be ready', () => mocker.log().includes('Application startup complete.'));
+    expect(mocker.log()).toContain('Loading safetensors checkpoint shards');
     expect((await fetch(`${mocker.url}/health`)).status).toBe(200);
   });
 

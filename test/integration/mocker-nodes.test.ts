@@ -49,15 +49,17 @@ describe('a simulated worker over several hosts', () => {
     expect(second.log()).toContain('the leader is gone');
   });
 
-  it('stops without an error when it is told to', async () => {
+  it.each([0, 1])('stops without an error when rank %i is told to, and the other one follows', async (told) => {
     const { member } = await group(2);
     await using leader = await member(0);
     await using follower = await member(1);
     await said(leader, 'Application startup complete.');
-    follower.child.kill('SIGTERM');
-    leader.child.kill('SIGTERM');
-    expect(await follower.exited).toBe(0);
-    expect([0, 1]).toContain(await leader.exited);
+    const [first, second] = told === 0 ? [leader, follower] : [follower, leader];
+    first.child.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    // It sees that the other one has gone before it is told itself, or it does not.
+    second.child.kill('SIGTERM');
+    expect([0, 1]).toContain(await second.exited);
   });
 
   it('can be stopped while it waits, and is not confused by strangers at its door', async () => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { type MockerProcess, readBody, readEvents, startMocker } from '../helpers/mocker-process.ts';
 import { waitFor } from '../helpers/until.ts';
 
-/** Starts a long stream and waits until its tokens flow. */
-async function openStream(mocker: MockerProcess, max_tokens = 2_000): Promise<Response> {
+/** Starts a stream, by default one longer than any test, and waits until its tokens flow. */
+async function openStream(mocker: MockerProcess, max_tokens = 20_000): Promise<Response> {
   const response = await mocker.post('/v1/chat/completions', {
     ...{ messages: [{ role: 'user', content: 'Tell me much.' }], max_tokens, stream: true },
   });
@@ -22,7 +22,7 @@ describe('SIGTERM', () => {
   it('aborts open streams and pending answers at once by default', async () => {
     await using mocker = await startMocker();
     const stream = await openStream(mocker);
-    const whole = mocker.post('/v1/completions', { prompt: 'x', max_tokens: 2_000 });
+    const whole = mocker.post('/v1/completions', { prompt: 'x', max_tokens: 20_000 });
     await waitFor('both to run', async () => (await mocker.metric('vllm:num_requests_running')) === 2);
     mocker.child.kill('SIGTERM');
     const events = await readEvents(stream);
@@ -32,18 +32,23 @@ describe('SIGTERM', () => {
   });
 
   it('takes a second SIGTERM, and SIGINT, without harm', async () => {
-    await using mocker = await startMocker(['--shutdown-timeout', '30']);
+    await using mocker = await startMocker(['--shutdown-timeout', '120']);
+    // Keeps it draining for as long as the test wants.
+    const held = await openStream(mocker);
     const stream = await openStream(mocker, 60);
     mocker.child.kill('SIGTERM');
     await waitFor('it to drain', () => mocker.log().includes('draining'));
     mocker.child.kill('SIGTERM');
     mocker.child.kill('SIGINT');
     expect((await readEvents(stream)).at(-1)!.choices[0]!.finish_reason).toBe('length');
+    expect((await fetch(`${mocker.url}/health`)).status).toBe(200);
+    await held.body!.cancel();
     expect(await mocker.exited).toBe(0);
   });
 
   it('lets requests finish within --shutdown-timeout and answers new ones with abort', async () => {
-    await using mocker = await startMocker(['--shutdown-timeout', '30']);
+    await using mocker = await startMocker(['--shutdown-timeout', '120']);
+    const held = await openStream(mocker);
     const stream = await openStream(mocker, 150);
     mocker.child.kill('SIGTERM');
     await waitFor('it to drain', () => mocker.log().includes('draining'));
@@ -55,6 +60,7 @@ describe('SIGTERM', () => {
     expect((await fetch(`${mocker.url}/health`)).status).toBe(200);
     const events = await readEvents(stream);
     expect(events.at(-1)!.choices[0]!.finish_reason).toBe('length');
+    await held.body!.cancel();
     expect(await mocker.exited).toBe(0);
   });
 
@@ -67,7 +73,7 @@ describe('SIGTERM', () => {
   });
 
   it('keeps held blocks readable within the timeout', async () => {
-    await using p = await startMocker(['--disaggregation-mode', 'prefill', '--shutdown-timeout', '30']);
+    await using p = await startMocker(['--disaggregation-mode', 'prefill', '--shutdown-timeout', '120']);
     await using d = await startMocker(['--disaggregation-mode', 'decode']);
     const leg1 = await readBody(
       await p.post('/v1/completions', { prompt: 'x', max_tokens: 1, kv_transfer_params: { do_remote_decode: true } }),
