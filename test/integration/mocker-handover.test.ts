@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parsePrometheusText, sumOf } from '../../src/telemetry/prometheus-text.ts';
 import { freePort } from '../helpers/free-port.ts';
 import {
   type MockerProcess,
@@ -215,9 +216,13 @@ describe('when a handover fails', () => {
     await using brief = await startMocker([...PREFILL, '--kv-lease-duration', '0.2']);
     const prompt = freshPrompt();
     const params = await prefill(brief, prompt);
-    expect(await held(brief)).toBeGreaterThan(0);
-    await waitFor('the lease to end', async () => (await held(brief)) === 0);
-    expect(await brief.metric('vllm:nixl_num_kv_expired_reqs_total')).toBe(1);
+    await waitFor('the lease to end', async () => {
+      const samples = parsePrometheusText(await (await fetch(`${brief.url}/metrics`)).text());
+      const hasExpired = sumOf(samples, 'vllm:nixl_num_kv_expired_reqs_total') === 1;
+      // Held until the very moment it is counted.
+      expect([hasExpired, sumOf(samples, 'vllm:kv_cache_usage_perc')! > 0]).toEqual([hasExpired, !hasExpired]);
+      return hasExpired;
+    });
     expect(brief.log()).toContain('Releasing expired KV blocks');
     expect((await decode(d, prompt, params)).status).toBe(500);
   });
@@ -234,33 +239,45 @@ describe('when a handover fails', () => {
   });
 
   it('keeps blocks alive by heartbeats while their reader waits, and frees them when it gives up', async () => {
-    await using brief = await startMocker([...PREFILL, '--kv-lease-duration', '1.2']);
+    await using brief = await startMocker([...PREFILL, '--kv-lease-duration', '6']);
     await using busy = await startMocker([
-      ...['--disaggregation-mode', 'decode', '--max-num-seqs', '1', '--kv-lease-duration', '1.2'],
+      ...['--disaggregation-mode', 'decode', '--max-num-seqs', '1', '--kv-lease-duration', '6'],
     ]);
-    const prompt = freshPrompt();
-    const params = await prefill(brief, prompt);
-    const blocker = decode(busy, 'x', undefined, { max_tokens: 450, stream: true });
-    const waiting = decode(busy, prompt, params);
-    await (await blocker).text();
-    expect(await textFrom(waiting)).toBe(await textFrom(decode(p, prompt, undefined)));
-    expect(await brief.metric('vllm:nixl_num_kv_expired_reqs_total')).toBe(0);
-
-    const unread = await prefill(brief, freshPrompt());
-    const gone = new AbortController();
-    const long = busy.post('/v1/completions', { prompt: 'x', max_tokens: 5_000, stream: true });
+    const queue = async (count: number) =>
+      waitFor(`${count} to wait`, async () => (await busy.metric('vllm:num_requests_waiting')) === count);
+    const leave = new AbortController();
+    const headers = { 'content-type': 'application/json' };
+    const blocker = await busy.post(
+      '/v1/completions',
+      { prompt: 'x', max_tokens: 20_000, stream: true },
+      { headers, signal: leave.signal },
+    );
     await waitFor('the first to run', async () => (await busy.metric('vllm:num_requests_running')) === 1);
+
+    const prompt = freshPrompt();
+    const gone = new AbortController();
     const given = busy.post(
       '/v1/completions',
-      { prompt: 'y', kv_transfer_params: unread },
-      { headers: { 'content-type': 'application/json' }, signal: gone.signal },
+      { prompt: 'y', kv_transfer_params: await prefill(brief, freshPrompt()) },
+      { headers, signal: gone.signal },
     );
     given.catch(() => {});
-    await waitFor('the second to wait', async () => (await busy.metric('vllm:num_requests_waiting')) === 1);
+    await queue(1);
     gone.abort();
+    await queue(0);
     await waitFor('the blocks to be freed', async () => (await held(brief)) === 0);
     expect(await brief.metric('vllm:nixl_num_kv_expired_reqs_total')).toBe(0);
-    await (await long).body?.cancel();
+
+    const params = await prefill(brief, prompt);
+    const heldSinceMs = performance.now();
+    const waiting = decode(busy, prompt, params);
+    await queue(1);
+    // Longer than the lease, of which nobody would have heard without heartbeats.
+    await waitFor('the lease to be over', () => performance.now() - heldSinceMs > 7_000);
+    leave.abort();
+    await blocker.text().catch(() => {});
+    expect(await textFrom(waiting)).toBe(await textFrom(decode(p, prompt, undefined)));
+    expect(await brief.metric('vllm:nixl_num_kv_expired_reqs_total')).toBe(0);
   });
 
   it('lets the prefill worker free the blocks of a leg 2 that is refused', async () => {
@@ -327,7 +344,8 @@ describe('the side channel under attack', () => {
       ...{ do_remote_prefill: true, remote_engine_id: 'e', remote_request_id: 'r', remote_block_ids: [[1]] },
       ...{ remote_host: '127.0.0.1', remote_port: (holder.address() as net.AddressInfo).port },
     };
-    await using slow = await startMocker(['--disaggregation-mode', 'decode', '--kv-transfer-bandwidth', '0.1']);
+    // The transfer would take an hour.
+    await using slow = await startMocker(['--disaggregation-mode', 'decode', '--kv-transfer-bandwidth', '0.00001']);
     expect((await decode(slow, freshPrompt(), params)).status).toBe(500);
     expect(await failedTransfers(slow)).toBe(1);
     expect(await held(slow)).toBe(0);
@@ -338,22 +356,33 @@ describe('the side channel under attack', () => {
   it('drops a transfer whose client has gone, and lets the holder free the blocks', async () => {
     await using slow = await startMocker(['--disaggregation-mode', 'decode', '--kv-transfer-bandwidth', '0.05']);
     const gone = new AbortController();
+    // On the way to the holder: the client goes at the moment the claim is on its way.
+    const way = net.createServer((reader) => {
+      const holder = net.connect(p.sidePort, '127.0.0.1');
+      for (const socket of [reader, holder]) socket.on('error', () => {});
+      reader.once('data', () => gone.abort());
+      reader.pipe(holder).pipe(reader);
+    });
+    way.listen(0, '127.0.0.1');
+    await once(way, 'listening');
+    const params = await prefill(p, freshPrompt());
+    expect(await held(p)).toBeGreaterThan(0);
+    params['remote_port'] = (way.address() as net.AddressInfo).port;
     const pending = slow.post(
       '/v1/completions',
-      { prompt: freshPrompt(), kv_transfer_params: await prefill(p, freshPrompt()) },
+      { prompt: freshPrompt(), kv_transfer_params: params },
       { headers: { 'content-type': 'application/json' }, signal: gone.signal },
     );
-    pending.catch(() => {});
-    await waitFor('it to load', async () => (await slow.metric('vllm:num_requests_waiting')) === 1);
-    gone.abort();
+    await expect(pending).rejects.toThrow();
     await waitFor('it to be dropped', async () => (await held(slow)) === 0);
     await waitFor('the blocks to be freed', async () => (await held(p)) === 0);
+    way.close();
   });
 });
 
 describe('leg 1', () => {
   it('keeps nothing when its client went away before the end', async () => {
-    await using slow = await startMocker(['--disaggregation-mode', 'prefill']);
+    await using slow = await startMocker(['--disaggregation-mode', 'prefill', '--speedup-ratio', '0.02']);
     const gone = new AbortController();
     const pending = slow.post(
       '/v1/completions',
