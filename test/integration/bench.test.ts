@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type BenchFlags, readBenchOptions } from '../../src/bench/bench-options.ts';
 import { syntheticText } from '../../src/bench/prompt-text.ts';
 import { type BenchOutcome, runBench } from '../../src/bench/run-bench.ts';
 import { freePort } from '../helpers/free-port.ts';
+import { waitFor } from '../helpers/until.ts';
 
 /** What the scripted server does with one request; it has read the body. */
 type Script = (body: RequestBody, response: http.ServerResponse, request: http.IncomingMessage) => void;
@@ -71,10 +73,23 @@ const server = http.createServer((request, response) => {
 server.on('connection', () => {
   connections += 1;
 });
+// Nothing that stands still for a while loses its connection.
+server.keepAliveTimeout = 0;
+/** This process's own ends of connections. */
+const clients: Socket[] = [];
+const onClient = (message: unknown): void => void clients.push((message as { socket: Socket }).socket);
+
+/** Waits until the client of a connection of the server, which is in this process, has read all that was written. */
+const clientHasRead = async (socket: Socket): Promise<void> => {
+  await waitFor('the client to read', () =>
+    clients.some((client) => client.localPort === socket.remotePort && client.bytesRead === socket.bytesWritten),
+  );
+};
 let url = '';
 const folder = mkdtempSync(path.join(os.tmpdir(), 'dynamo-bench-'));
 
 beforeAll(async () => {
+  subscribe('net.client.socket', onClient);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
@@ -84,8 +99,10 @@ afterEach(() => {
   bodies = [];
   requests = [];
   connections = 0;
+  clients.length = 0;
 });
 afterAll(() => {
+  unsubscribe('net.client.socket', onClient);
   server.closeAllConnections();
   server.close();
   rmSync(folder, { recursive: true, force: true });
@@ -147,24 +164,26 @@ describe('a server that answers', () => {
   });
 
   it('is measured by the definitions, whatever the chunking', async () => {
-    // One event cut across writes, two events in one write, then a pause that only a later time stamp can explain.
-    script = (body, response) => {
+    // One event cut across writes, two events in one write, then the rest once that has been read.
+    const writtenMs: number[] = [];
+    script = (body, response, { socket }) => {
       response.setHeader('content-type', 'text/event-stream');
       const first = token();
       response.write(first.slice(0, 9));
       setImmediate(() => {
         response.write(first.slice(9) + token());
-        setTimeout(
-          () => response.end(`${token('length')}${event({ choices: [], usage: usageOf(body) })}data: [DONE]\n\n`),
-          30,
-        );
+        void clientHasRead(socket).then(() => {
+          writtenMs.push(performance.now());
+          response.end(`${token('length')}${event({ choices: [], usage: usageOf(body) })}data: [DONE]\n\n`);
+        });
       });
     };
     const outcome = await bench({ requestCount: '3', osl: '3' });
-    for (const { contentMs, startMs, endMs } of outcome.records) {
+    for (const [index, { contentMs, startMs, endMs }] of outcome.records.entries()) {
       expect(contentMs).toHaveLength(3);
       expect(contentMs[1]! - contentMs[0]!).toBe(0);
-      expect(contentMs[2]! - contentMs[1]!).toBeGreaterThan(25);
+      expect(contentMs[1]!).toBeLessThanOrEqual(writtenMs[index]!);
+      expect(contentMs[2]!).toBeGreaterThanOrEqual(writtenMs[index]!);
       expect(contentMs[0]!).toBeGreaterThan(startMs);
       expect(endMs).toBeGreaterThanOrEqual(contentMs[2]!);
     }
@@ -341,7 +360,8 @@ describe('a server that does not answer as it should', () => {
       'malformed_response',
     ],
     ['a reset before the first byte', (_body, response) => void response.socket?.resetAndDestroy(), 'connection_reset'],
-    ['never', () => {}, 'timeout'],
+    // The time-out of the one request that is under way.
+    ['never', () => void vi.advanceTimersByTime(30_000), 'timeout'],
   ];
 
   function streamRaw(response: http.ServerResponse, text: string, end: 'end' | 'cut' = 'end'): void {
@@ -350,13 +370,15 @@ describe('a server that does not answer as it should', () => {
   }
 
   it.each(faults)('with %s: counted, named, and bad for goodput', async (_name, fault, type) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     script = (body, response, request) => {
       // Every request gets a connection of its own: a reset then is the request's, not that of an idle connection.
       response.setHeader('connection', 'close');
       if (bodies.length % 2 === 0) fault(body, response, request);
       else answer(body, response);
     };
-    const outcome = await bench({ requestCount: '6', requestTimeoutSeconds: '0.2', goodput: 'request_latency:100000' });
+    const outcome = await bench({ requestCount: '6', goodput: 'request_latency:100000' });
     expect(outcome.records).toHaveLength(6);
     expect(value(outcome, 'request_count')).toBe(3);
     expect(value(outcome, 'error_request_count')).toBe(3);
