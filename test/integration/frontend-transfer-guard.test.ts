@@ -83,7 +83,7 @@ describe('a failed transfer of a hybrid-KV model, which vLLM answers with 200 an
   it('fails the request when the only pair is the one, and the model is not ready while it rests', async () => {
     const prefill = await startScriptedWorker(prefillScript);
     const decode: ScriptedWorker = await startScriptedWorker(failingOnce(() => decode));
-    await using harness = await split({ 'prefill-0': prefill, 'decode-0': decode }, { kvQuarantineMs: 700 }, HYBRID);
+    await using harness = await split({ 'prefill-0': prefill, 'decode-0': decode }, {}, HYBRID);
     const response = await harness.post({ stream: true });
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({ error: { code: 'no_instances' } });
@@ -92,6 +92,18 @@ describe('a failed transfer of a hybrid-KV model, which vLLM answers with 200 an
       status: 'not_ready',
       stage: 'demo: every pair of prefill and decode workers is quarantined',
     });
+    expect((await harness.post({ stream: true })).status).toBe(503);
+    await idle(harness);
+  });
+
+  it('serves with the pair again when it has rested', async () => {
+    const prefill = await startScriptedWorker(prefillScript);
+    const decode: ScriptedWorker = await startScriptedWorker(failingOnce(() => decode));
+    await using harness = await split({ 'prefill-0': prefill, 'decode-0': decode }, { kvQuarantineMs: 700 }, HYBRID);
+    const response = await harness.post({ stream: true });
+    // It may have rested by the next try already.
+    expect(await response.text()).not.toContain('gar');
+    expect(await harness.metric('dynamo_frontend_kv_transfer_doubts_total', 'reason="failed_transfer"')).toBe(1);
     await waitFor('the quarantine to end', async () => (await healthOf(harness)).status === 'ready');
     expect(await (await harness.post({ stream: true })).text()).toContain('Hello');
     await idle(harness);
@@ -187,6 +199,8 @@ describe('a failed transfer of a hybrid-KV model, which vLLM answers with 200 an
 });
 
 describe('a second leg that begins to answer after the prefill worker’s lease', () => {
+  /** So long that an answer which nothing holds up is never late. */
+  const LEASE_MS = 3_000;
   /** A decode worker whose first answer waits until `late` is called with what the prefill worker counts by then. */
   const slowOnce = async (leaseMs: number) => {
     const prefill = await startScriptedWorker(prefillScript);
@@ -218,7 +232,7 @@ describe('a second leg that begins to answer after the prefill worker’s lease'
     ['a reader was done after the expiry', lateNotices(1)],
     ['its counters cannot be read', undefined],
   ])('is thrown away and begun again at leg 1 when %s', async (_, metrics) => {
-    const slow = await slowOnce(300);
+    const slow = await slowOnce(LEASE_MS);
     await using harness = slow.harness;
     const answer = harness.post({ stream: true });
     await slow.answer(metrics);
@@ -233,7 +247,7 @@ describe('a second leg that begins to answer after the prefill worker’s lease'
   });
 
   it('is shown when the prefill worker has nothing against it', async () => {
-    const slow = await slowOnce(300);
+    const slow = await slowOnce(LEASE_MS);
     await using harness = slow.harness;
     const answer = harness.post({ stream: true });
     await slow.answer(expired(0));
@@ -244,7 +258,7 @@ describe('a second leg that begins to answer after the prefill worker’s lease'
   });
 
   it('is thrown away when the prefill worker was started anew meanwhile', async () => {
-    const slow = await slowOnce(300);
+    const slow = await slowOnce(LEASE_MS);
     await using harness = slow.harness;
     const answer = harness.post({});
     await waitFor('the counters to be read', () => slow.prefill.readings > 0);
