@@ -6,7 +6,16 @@ import { createDiscovery } from '../../src/discovery/create-discovery.ts';
 import { parsePrometheusText } from '../../src/telemetry/prometheus-text.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { makeInstance } from '../helpers/instance.ts';
-import { type MockerProcess, readEvents, startMocker, textOf } from '../helpers/mocker-process.ts';
+import { readEvents, startMocker, textOf } from '../helpers/mocker-process.ts';
+import {
+  decodeScript,
+  doneEvent,
+  roleEvent,
+  STREAM_END,
+  STREAM_HEAD,
+  startScriptedWorker,
+  tokenEvent,
+} from '../helpers/scripted-worker.ts';
 import { tmpDir } from '../helpers/tmp-dir.ts';
 import { waitFor } from '../helpers/until.ts';
 
@@ -36,7 +45,8 @@ async function startFrontendProcess(root: string, args: string[] = [], port?: nu
   child.stderr.setEncoding('utf8').on('data', (data: string) => {
     text += data;
   });
-  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  // 'close', not 'exit': only then all it wrote has been read.
+  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   return {
     url: `http://127.0.0.1:${used}`,
     child,
@@ -49,7 +59,7 @@ async function startFrontendProcess(root: string, args: string[] = [], port?: nu
   };
 }
 
-async function publish(root: string, mockers: Record<string, MockerProcess>) {
+async function publish(root: string, mockers: Record<string, { url: string }>) {
   const discovery = await createDiscovery({ backend: 'file', root }, { deployment: 'demo', ttlMs: 10_000 });
   for (const [name, mocker] of Object.entries(mockers)) {
     const metrics = parsePrometheusText(await (await fetch(`${mocker.url}/metrics`)).text());
@@ -68,12 +78,16 @@ async function publish(root: string, mockers: Record<string, MockerProcess>) {
   return discovery;
 }
 
-const ready = (url: string) =>
-  waitFor('the frontend to be ready', async () => (await fetch(`${url}/health`).catch(() => undefined))?.ok);
+/** Waits until the frontend serves and knows so many workers. */
+const ready = (url: string, workers: number) =>
+  waitFor('the frontend to be ready', async () => {
+    const health = await fetch(`${url}/health`).catch(() => undefined);
+    return health?.ok && ((await health.json()) as { instances: unknown[] }).instances.length === workers;
+  });
 const listening = (frontend: FrontendProcess) =>
-  waitFor(`the frontend to listen; it said: ${frontend.stderr()}`, () =>
-    frontend.stderr().includes('frontend listening'),
-  );
+  waitFor('the frontend to listen', () => frontend.stderr().includes('frontend listening')).catch((error: Error) => {
+    throw new Error(`${error.message}; it said: ${frontend.stderr()}`);
+  });
 const post = (url: string, body: object) =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ model: 'demo', ...body }) });
 const ask = (text: string) => ({ messages: [{ role: 'user', content: text }] });
@@ -85,7 +99,7 @@ describe('dynamo frontend with simulated workers', () => {
     await using decode = await startMocker(['--disaggregation-mode', 'decode', '--speedup-ratio', '50']);
     await using frontend = await startFrontendProcess(folder.dir, ['--router-mode', 'kv', '--seed', '1']);
     await using _ = await publish(folder.dir, { 'prefill-0': prefill, 'decode-0': decode });
-    await ready(frontend.url);
+    await ready(frontend.url, 2);
     const request = { ...ask('The quick brown fox jumps over the lazy dog. '.repeat(40)), max_tokens: 24 };
     const direct = (await (await decode.post('/v1/chat/completions', { model: 'demo', ...request })).json()) as Answer;
     const whole = (await (await post(frontend.url, request)).json()) as Answer;
@@ -111,7 +125,7 @@ describe('dynamo frontend with simulated workers', () => {
     await using second = await startMocker(['--disaggregation-mode', 'decode', '--speedup-ratio', '50']);
     await using frontend = await startFrontendProcess(folder.dir, ['--router-mode', 'round-robin', '--seed', '1']);
     await using _ = await publish(folder.dir, { 'prefill-0': prefill, 'decode-0': first, 'decode-1': second });
-    await ready(frontend.url);
+    await ready(frontend.url, 3);
     for (let index = 0; index < 2; index += 1)
       expect((await post(frontend.url, { ...ask(`warm ${index}`), max_tokens: 2 })).status).toBe(200);
     first.child.kill('SIGKILL');
@@ -125,25 +139,32 @@ describe('dynamo frontend with simulated workers', () => {
 
   it('on SIGTERM finishes the open stream, refuses others and exits 0; a second signal ends it at once', async () => {
     using folder = tmpDir();
-    await using worker = await startMocker(['--speedup-ratio', '1']);
+    // Its streams go on until the test ends them.
+    const ends: (() => void)[] = [];
+    await using worker = await startScriptedWorker((request, count) => {
+      if (request.json['stream'] !== true) return decodeScript(request, count);
+      request.socket.write(STREAM_HEAD + roleEvent + tokenEvent('a'));
+      ends.push(() => request.socket.write(tokenEvent('b', 'stop') + doneEvent + STREAM_END));
+    });
     await using frontend = await startFrontendProcess(folder.dir);
     await using _ = await publish(folder.dir, { 'worker-0': worker });
-    await ready(frontend.url);
-    const open = await post(frontend.url, { ...ask('hello'), stream: true, max_tokens: 600 });
+    await ready(frontend.url, 1);
+    const open = await post(frontend.url, { ...ask('hello'), stream: true });
     frontend.child.kill('SIGTERM');
     await waitFor('new requests to be refused', async () => (await post(frontend.url, ask('late'))).status === 503);
-    expect(await readEvents(open)).toHaveLength(601);
+    ends[0]!();
+    expect(await readEvents(open)).toHaveLength(3);
     expect(await frontend.exited).toBe(0);
 
     await using again = await startFrontendProcess(folder.dir);
-    await ready(again.url);
-    const stuck = await post(again.url, { ...ask('hello'), stream: true, max_tokens: 10_000 });
+    await ready(again.url, 1);
+    const stuck = await post(again.url, { ...ask('hello'), stream: true });
     again.child.kill('SIGTERM');
     await waitFor('it to drain', () => again.stderr().includes('"msg":"draining"'));
     again.child.kill('SIGTERM');
     expect(await again.exited).toBe(130);
     await expect(stuck.text()).rejects.toThrow();
-    await waitFor('the worker to be free', async () => (await worker.metric('vllm:num_requests_running')) === 0);
+    await waitFor('the worker to be told', () => worker.sockets.size === 0);
   });
 
   it('names a port in use with its error code, and unknown options with status 2', async () => {
