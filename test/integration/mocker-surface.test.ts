@@ -327,7 +327,8 @@ describe('connections', () => {
     const prompts = Array.from({ length: 6 }, (_, index) => `${index} `.repeat(20));
     // One request: its prompts arrive together, however slow either side is.
     const ask = async (prompt: string | string[]) =>
-      (await readBody(await small.post('/v1/completions', { prompt, max_tokens: 200, return_token_ids: true }))).choices;
+      (await readBody(await small.post('/v1/completions', { prompt, max_tokens: 200, return_token_ids: true })))
+        .choices;
     const choices = await ask(prompts);
     expect(choices.map((choice) => choice.token_ids!.length)).toEqual(prompts.map(() => 200));
     expect(await small.metric('vllm:num_preemptions_total')).toBeGreaterThan(0);
