@@ -1,8 +1,8 @@
 import { DynamoError, ERRORS, type ErrorCode } from '../base/errors.ts';
 import { diagnose } from '../engines/engine.ts';
 import { findEngine, isEngineName } from '../engines/find-engine.ts';
-import { portHolder } from '../hosts/port-holder.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
+import { lostPorts } from './lost-ports.ts';
 
 /** Makes the error of a process that ended while starting: how it ended, the known cause if its output shows one, its last lines. */
 export function explainExit(
@@ -14,18 +14,14 @@ export function explainExit(
   const ended = `${spec.name} ended while starting: ${how}`;
   const known = isEngineName(spec.engine) ? diagnose(findEngine(spec.engine), lines) : undefined;
   const code = known?.code ?? ownErrorCode(lines) ?? 'EXITED_EARLY';
-  const cause = code === 'PORT_IN_USE' ? `port ${lostPorts(spec).join(', ')} was taken in the meantime` : known?.cause;
+  const lost = code === 'PORT_IN_USE' ? lostPorts(spec, known, lines, true) : [];
+  const cause =
+    lost.length > 0 ? `port ${lost.map(({ port }) => port).join(', ')} was taken in the meantime` : known?.cause;
   return new DynamoError(code, cause ? `${ended}: ${cause}` : ended, {
     details: report ? [...lines, `crash report: ${report}`] : lines,
     ...(known ? { hint: known.fix } : {}),
+    ports: lost,
   });
-}
-
-/** Those that somebody listens on, now that the process is gone; all of its ports when nobody does any more. */
-function lostPorts(spec: ProcessSpec): number[] {
-  const ports = Object.values(spec.ports);
-  const held = ports.filter((port) => portHolder(port) !== undefined);
-  return held.length > 0 ? held : ports;
 }
 
 /** Dynamo's own processes end with `error: … [CODE]`. */

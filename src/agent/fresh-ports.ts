@@ -44,7 +44,7 @@ export class FreshPorts {
       if (why === undefined) continue;
       const port = await this.#find(spec, fresh, fresh.whenTaken ? 1 : lives, claimed);
       this.#events.write('port', `its next life gets ${purpose} port ${port}, not ${old}${why}`, spec.name);
-      next = movePort(next, fresh, port);
+      next = movePort(next, purpose, port);
     }
     return next;
   }

@@ -6,6 +6,7 @@ import { findEngine, isEngineName } from '../engines/find-engine.ts';
 import { PHASE_WORDS, type StartPhase } from '../engines/start-phase.ts';
 import type { ProcessSpec } from '../plan/launch-plan.ts';
 import { describeCheck, runCheck } from '../supervise/probes.ts';
+import { lostPorts } from './lost-ports.ts';
 import { StartProgress } from './start-progress.ts';
 
 const FIRST_PAUSE_MS = 15;
@@ -84,5 +85,9 @@ export async function awaitReadiness(spec: ProcessSpec, options: ReadinessOption
 /** Throws when the output shows that it will never be ready, though the process lives. */
 function refuseHang(spec: ProcessSpec, lines: readonly string[]): void {
   const known = isEngineName(spec.engine) ? diagnoseHang(findEngine(spec.engine), lines) : undefined;
-  if (known) throw new DynamoError(known.code, `${spec.name} cannot become ready: ${known.cause}`, { hint: known.fix });
+  if (!known) return;
+  throw new DynamoError(known.code, `${spec.name} cannot become ready: ${known.cause}`, {
+    hint: known.fix,
+    ports: known.code === 'PORT_IN_USE' ? lostPorts(spec, known, lines, false) : [],
+  });
 }

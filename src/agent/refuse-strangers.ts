@@ -24,5 +24,6 @@ export async function refuseStrangers(
   throw new DynamoError(
     'PORT_IN_USE',
     `port ${stranger.port} (${purpose} of ${spec.name}) is held by ${describeStranger(stranger)}, not by ${spec.name}`,
+    { ports: [{ process: spec.name, purpose, port: stranger.port }] },
   );
 }

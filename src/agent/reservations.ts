@@ -195,5 +195,8 @@ async function checkPorts(specs: readonly ProcessSpec[]): Promise<void> {
     const who = holder ? `held by pid ${holder.pid} (${holder.command})` : entry.error;
     return `port ${entry.port} (${entry.purpose} of ${entry.spec.name}) is ${who}`;
   };
-  throw new DynamoError('PORT_IN_USE', describe(taken[0]!), { details: taken.map(describe) });
+  throw new DynamoError('PORT_IN_USE', describe(taken[0]!), {
+    details: taken.map(describe),
+    ports: taken.map(({ spec, purpose, port }) => ({ process: spec.name, purpose, port })),
+  });
 }

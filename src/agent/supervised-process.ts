@@ -252,6 +252,7 @@ export class SupervisedProcess implements GangProcess {
       this.#failure = new DynamoError(failure.code, failure.message, {
         hint: failure.hint,
         details: failure.details.length > 0 ? failure.details : this.#output.last(20),
+        ports: failure.ports,
       });
       this.#context.events.write('not-ready', failure.message, this.spec.name);
       if (this.#context.mayRestart()) this.#kill(failure.message);

@@ -85,23 +85,35 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Exit status of a second signal while stopping. */
 export const EXIT_FORCED = 130;
 
+/** A port that a process was to listen on and somebody else has. */
+export interface TakenPort {
+  /** Name of the process. */
+  process: string;
+  /** What it is for: `http`, `sideChannel`. */
+  purpose: string;
+  port: number;
+}
+
 /** An error the user can act on. `message` says what failed and why; `hint` says what to do next. */
 export class DynamoError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
   /** Lines shown under the message: last output of a process, one recipe problem a line. */
   readonly details: readonly string[];
+  /** What a `PORT_IN_USE` is about, as far as it is known. */
+  readonly ports: readonly TakenPort[];
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string; cause?: unknown; details?: readonly string[] } = {},
+    options: { hint?: string; cause?: unknown; details?: readonly string[]; ports?: readonly TakenPort[] } = {},
   ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'DynamoError';
     this.code = code;
     this.hint = options.hint ?? ERRORS[code].hint;
     this.details = options.details ?? [];
+    this.ports = options.ports ?? [];
   }
 
   get exitStatus(): number {
@@ -121,12 +133,17 @@ export class DynamoError extends Error {
       hint: this.hint,
       details: [...this.details],
       exit: this.exitStatus,
+      ...(this.ports.length > 0 ? { ports: [...this.ports] } : {}),
     };
   }
 
   static from(json: SerializedError): DynamoError {
     const code = Object.hasOwn(ERRORS, json.code) ? (json.code as ErrorCode) : 'PROCESS_FAILED';
-    return new DynamoError(code, json.message, { hint: json.hint, details: json.details });
+    return new DynamoError(code, json.message, {
+      hint: json.hint,
+      details: json.details,
+      ports: json.ports ?? [],
+    });
   }
 }
 
@@ -136,6 +153,8 @@ export interface SerializedError {
   hint: string;
   details: string[];
   exit: number;
+  /** Absent: none. */
+  ports?: TakenPort[];
 }
 
 /** Turns whatever was thrown into a message fit for one line. */

@@ -2,11 +2,15 @@ import type { FailureSignature } from './engine.ts';
 
 /** Failures whose lines come from what Python engines share: sockets, the model hub, CUDA, the disk. */
 
+/** `('10.0.0.1', 8100)` of asyncio, `tcp://*:5557` of ZeroMQ, `127.0.0.1:8100` of Node, `port: 29500` of torch and llama.cpp. */
+export const NAMED_PORT = /(?:\('[^']*', |:|\bport:? )(\d{2,5})\b/g;
+
 export const PORT_TAKEN: FailureSignature = {
   pattern: /address already in use|EADDRINUSE/i,
   code: 'PORT_IN_USE',
   cause: 'one of its ports was taken between planning and starting',
   fix: 'Start again, or free the port.',
+  port: NAMED_PORT,
 };
 
 export const HUB_AND_SYSTEM_FAILURES: readonly FailureSignature[] = [

@@ -120,10 +120,8 @@ export interface PortWish {
   count: number;
   /** On several hosts only the leader listens on them. Otherwise all do, on the same numbers. */
   leaderOnly?: true;
-  /** Each restart takes another port, and this environment variable carries it. */
-  freshIn?: string;
-  /** The flag whose value names it: a restart takes another port where a stranger has this one. */
-  flag?: string;
+  /** A restart takes another port: each one, or where a stranger has this one. Absent: it waits for the port. */
+  moves?: 'always' | 'whenTaken';
 }
 
 export interface EngineFindings {
@@ -151,12 +149,31 @@ export interface FailureSignature {
   fix: string;
   /** The process does not end of it, and never becomes ready either. */
   hangs?: true;
+  /** Of `PORT_IN_USE`: finds the port in a line that `pattern` matches, as its first group. Numbers that are no port of the process do not count. */
+  port?: RegExp;
+  /** Of `PORT_IN_USE`: what the port may be for where no line names it. Absent: anything. */
+  purposes?: readonly string[];
 }
 
 /** The best-known reason in the last lines of a failed process; `undefined` when none is recognised. */
 export function diagnose(engine: Engine, lines: readonly string[]): FailureSignature | undefined {
   // In the order of the table: a later line often only reports the consequence of an earlier one.
   return engine.failures.find((failure) => lines.some((line) => failure.pattern.test(line)));
+}
+
+/** The port that a failure is about, out of those of its process by purpose; `undefined` where no line names one of them. */
+export function toldPort(
+  { pattern, port }: FailureSignature,
+  lines: readonly string[],
+  ports: Readonly<Record<string, number>>,
+): { purpose: string; port: number } | undefined {
+  if (!port) return undefined;
+  for (const line of lines.filter((line) => pattern.test(line)))
+    for (const [, digits] of line.matchAll(port)) {
+      const purpose = Object.keys(ports).find((key) => ports[key] === Number(digits));
+      if (purpose !== undefined) return { purpose, port: Number(digits) };
+    }
+  return undefined;
 }
 
 /** A failure in the output of a process that goes on all the same: there is no use in waiting for it. */

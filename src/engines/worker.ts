@@ -38,8 +38,11 @@ export interface WorkerSettings {
 export interface WorkerPlacement {
   /** Address of its host. */
   address: string;
-  /** By purpose: those of the whole worker, the same on all its hosts. */
-  ports: Record<string, number>;
+  /**
+   * By purpose: those of the whole worker, the same on all its hosts. Not numbers but names, for which the plan writes the numbers into
+   * argv, environment and reasons, also when a port moves later.
+   */
+  ports: Record<string, string>;
   gpus: readonly number[];
   /** GPUs, on the same host, of the workers it exchanges KV cache with. */
   peerGpus: readonly number[];

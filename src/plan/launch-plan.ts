@@ -88,6 +88,8 @@ export interface ProcessSpec {
   fixedPorts: string[];
   /** Ports that a restart takes anew, always or when somebody else has them. Absent: none. */
   freshPorts?: FreshPort[];
+  /** What of `argv` and `env` is made of its ports, so that a port that moves is written in again. Absent: nothing. */
+  portTexts?: PortText[];
   /** Indices of GPUs on the host, held by a lock while the process lives. */
   gpus: number[];
   /** Base address for probes and requests. */
@@ -131,16 +133,15 @@ export interface FreshPort {
   purpose: string;
   /** Neighbouring ports, from the one in `ports` up. */
   count: number;
-  /** Environment variable that carries it. */
-  env?: string;
-  /** Flag whose value names it, alone, after a colon, or so within JSON. */
-  flag?: string;
   /** Only when the one it had is taken. Absent: at every restart. */
   whenTaken?: true;
   /** What to choose from. */
   first: number;
   last: number;
 }
+
+/** A word of argv, by its index, or a variable; `text` has `{port:PURPOSE}` where ports stand. */
+export type PortText = ({ word: number } | { env: string }) & { text: string };
 
 export interface LogSpec {
   /** It is rotated when it is longer. */

@@ -1,31 +1,21 @@
-import type { FreshPort, ProcessSpec } from './launch-plan.ts';
+import type { ProcessSpec } from './launch-plan.ts';
+import { namesPort, writePorts } from './port-texts.ts';
 
 /**
- * A process on another port than it was planned with: in its ports, its environment or the flag that names it, and for `http` in
- * its URL. Pure. Throws when the flag does not name the port: the process would listen where nobody looks.
+ * A process on another port than it was planned with: in its ports, in all of argv and environment that names it, and for `http` in
+ * its URL. Pure. Throws when nothing names the port: the process would listen where nobody looks.
  */
-export function movePort(
-  spec: ProcessSpec,
-  { purpose, env, flag }: Pick<FreshPort, 'purpose' | 'env' | 'flag'>,
-  port: number,
-): ProcessSpec {
-  const old = spec.ports[purpose];
-  return {
-    ...spec,
-    ports: { ...spec.ports, [purpose]: port },
-    ...(env === undefined ? {} : { env: { ...spec.env, [env]: String(port) } }),
-    ...(flag === undefined || old === undefined ? {} : { argv: withFlagPort(spec, flag, old, port) }),
-    ...(purpose === 'http' ? { url: spec.url.replace(/:\d+$/, `:${port}`) } : {}),
-  };
-}
-
-/** The last word of that flag counts: a command in place of the engine's own may have flags before it. */
-function withFlagPort({ argv, name }: ProcessSpec, flag: string, old: number, port: number): string[] {
-  const at = argv.lastIndexOf(flag) + 1;
-  // Alone, behind an address, or behind an address in JSON.
-  const pattern = new RegExp(`(^|:)${old}(?!\\d)`, 'g');
-  const word = at === 0 ? undefined : argv[at];
-  const moved = word?.replace(pattern, `$1${port}`);
-  if (moved === undefined || moved === word) throw new Error(`${flag} of ${name} does not name port ${old}`);
-  return argv.with(at, moved);
+export function movePort(spec: ProcessSpec, purpose: string, port: number): ProcessSpec {
+  const ports = { ...spec.ports, [purpose]: port };
+  const texts = (spec.portTexts ?? []).filter(({ text }) => namesPort(text, purpose));
+  if (texts.length === 0) throw new Error(`nothing that ${spec.name} is started with names its ${purpose} port`);
+  const argv = [...spec.argv];
+  const env = { ...spec.env };
+  for (const place of texts) {
+    const text = writePorts(place.text, ports);
+    if ('word' in place) argv[place.word] = text;
+    else env[place.env] = text;
+  }
+  const { protocol, hostname } = new URL(spec.url);
+  return { ...spec, argv, env, ports, ...(purpose === 'http' ? { url: `${protocol}//${hostname}:${port}` } : {}) };
 }

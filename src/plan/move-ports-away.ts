@@ -15,7 +15,7 @@ export function movePortsAway(spec: ProcessSpec, taken: Set<number>): ProcessSpe
     const start = runOf(first, last - first - count + 2).find(isFree);
     if (start === undefined) continue;
     for (const port of runOf(start, count)) taken.add(port);
-    moved = movePort(moved, fresh, start);
+    moved = movePort(moved, purpose, start);
   }
   return moved;
 }

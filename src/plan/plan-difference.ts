@@ -1,5 +1,6 @@
-import type { LaunchPlan, ProcessSpec } from './launch-plan.ts';
+import type { LaunchPlan, PortText, ProcessSpec } from './launch-plan.ts';
 import { HOOK_EVENTS, shownHook } from './plan-hooks.ts';
+import { withoutNumbers } from './port-texts.ts';
 import { maskEnvValue } from './secrets.ts';
 import { membersOf } from './worker-group.ts';
 
@@ -90,17 +91,33 @@ const fixedPort = (spec: ProcessSpec, purpose: string): number | 'auto' =>
   spec.fixedPorts.includes(purpose) ? (spec.ports[purpose] ?? 'auto') : 'auto';
 
 function neutralArgv(spec: ProcessSpec): string[] {
-  return spec.argv.map((word) => neutral(spec, word));
-}
-
-function neutralEnv(spec: ProcessSpec): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(spec.env).map(([name, value]) => [name, neutral(spec, maskEnvValue(name, value))]),
+  const texts = spec.portTexts ?? [];
+  return spec.argv.map((word, index) =>
+    neutral(
+      spec,
+      word,
+      texts.find((place) => 'word' in place && place.word === index),
+    ),
   );
 }
 
-/** A word that is one of the process's ports, alone or after an address, becomes the port's purpose. */
-function neutral(spec: ProcessSpec, word: string): string {
+function neutralEnv(spec: ProcessSpec): Record<string, string> {
+  const texts = spec.portTexts ?? [];
+  return Object.fromEntries(
+    Object.entries(spec.env).map(([name, value]) => {
+      const place = texts.find((text) => 'env' in text && text.env === name);
+      return [name, neutral(spec, maskEnvValue(name, value), place)];
+    }),
+  );
+}
+
+/**
+ * A word with purposes in place of ports. Where the plan does not say which words name ports (a frontend's, a leader's within a
+ * follower) that is every word that is one of them, alone or after an address.
+ */
+function neutral(spec: ProcessSpec, word: string, place: PortText | undefined): string {
+  if (place) return withoutNumbers(place.text);
+  if (spec.portTexts && !spec.group) return word;
   const [host, port] = /^(.*:)(\d+)$/.exec(word)?.slice(1) ?? ['', word];
   const purpose = Object.keys(spec.ports).find((key) => String(spec.ports[key]) === port);
   return purpose === undefined ? word : `${host}<${purpose} port>`;

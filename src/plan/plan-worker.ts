@@ -6,6 +6,7 @@ import type { WorkerDraft } from './draft-workers.ts';
 import { explainPort } from './explain-port.ts';
 import type { EnvValue, FreshPort, GroupMember, ProcessSpec } from './launch-plan.ts';
 import type { WorkerPlace } from './place-workers.ts';
+import { portName, writeLaunchPorts } from './port-texts.ts';
 import { drainOf, livenessOf, restartOf } from './process-policies.ts';
 import { workerNetwork } from './worker-network.ts';
 
@@ -49,11 +50,14 @@ function planMember(
   const startTimeoutMs = group.startTimeout ?? engine.defaults.startTimeoutMs;
   const drain = drainOf(group.drain, engine.defaults.drain);
   const { address } = host.facts;
-  const launch = engine.launch(
+  const listens = (purpose: string): boolean =>
+    isLeader || wishes.find((wish) => wish.purpose === purpose)?.leaderOnly !== true;
+  const ownPorts = Object.fromEntries(Object.entries(ports.ports).filter(([purpose]) => listens(purpose)));
+  const drafted = engine.launch(
     { ...settings, env: { ...transportEnv(host.env), ...settings.env } },
     {
       address,
-      ports: ports.ports,
+      ports: Object.fromEntries(Object.keys(ports.ports).map((purpose) => [purpose, portName(purpose)])),
       gpus: member.gpus,
       peerGpus: sorted(peers.filter((peer) => peer.host === host).flatMap((peer) => peer.gpus)),
       peerHosts: [...new Set(peers.map((peer) => peer.host.name))].filter((name) => name !== host.name),
@@ -64,8 +68,7 @@ function planMember(
       startTimeoutMs,
     },
   );
-  const listens = (purpose: string): boolean =>
-    isLeader || wishes.find((wish) => wish.purpose === purpose)?.leaderOnly !== true;
+  const { portTexts, ...launch } = writeLaunchPorts(drafted, ports.ports, ownPorts);
   const fresh = freshPorts(
     wishes.filter((wish) => listens(wish.purpose)),
     ports,
@@ -81,9 +84,10 @@ function planMember(
     argv: launch.argv,
     env: { ...host.env, ...launch.env },
     cwd: null,
-    ports: Object.fromEntries(Object.entries(ports.ports).filter(([purpose]) => listens(purpose))),
+    ports: ownPorts,
     fixedPorts: ports.fixedPorts.filter(listens),
     ...(fresh.length > 0 ? { freshPorts: fresh } : {}),
+    ...(portTexts.length > 0 ? { portTexts } : {}),
     gpus: member.gpus,
     url: settings.url ?? `http://${bracket(address)}:${ports.ports['http']}`,
     ...(engine.capabilities.external ? { external: true } : {}),
@@ -148,7 +152,7 @@ function assignPorts(draft: WorkerDraft, { members }: WorkerPlace, wishes: reado
     const port = takeOnAll(books, wish.from, wish.count);
     plan.ports[wish.purpose] = port;
     const skipped = sorted(books.flatMap((book) => book.skipped()));
-    const note = wish.freshIn === undefined ? '' : '; each restart takes another';
+    const note = wish.moves === 'always' ? '; each restart takes another' : '';
     plan.reasons.push(`${explainPort(wish.purpose, port, wish.from, skipped)}${note}`);
   }
   return plan;
@@ -156,14 +160,13 @@ function assignPorts(draft: WorkerDraft, { members }: WorkerPlace, wishes: reado
 
 /** Ranges for the ports that restarts take anew: always, or when somebody else has them by then. */
 function freshPorts(wishes: readonly PortWish[], { ports, fixedPorts }: PortPlan, ephemeral: number): FreshPort[] {
-  return wishes.flatMap(({ purpose, count, from, freshIn, flag }): FreshPort[] => {
+  return wishes.flatMap(({ purpose, count, from, moves }): FreshPort[] => {
     const port = ports[purpose];
-    if (port === undefined || fixedPorts.includes(purpose)) return [];
-    if (freshIn === undefined && flag === undefined) return [];
+    if (port === undefined || moves === undefined || fixedPorts.includes(purpose)) return [];
     const end = from + FRESH_RANGE - 1;
     const last = ephemeral > from ? Math.min(end, ephemeral - 1) : end;
     const range = { purpose, count, first: from, last: Math.max(last, port + count - 1) };
-    return freshIn === undefined ? [{ ...range, flag: flag!, whenTaken: true }] : [{ ...range, env: freshIn }];
+    return [moves === 'always' ? range : { ...range, whenTaken: true }];
   });
 }
 

@@ -35,7 +35,7 @@ export function workerPlacement(
   const wishes = engine.ports(worker);
   return {
     address: '127.0.0.1',
-    ports: Object.fromEntries(wishes.map(({ purpose }, index) => [purpose, 9_000 + index])),
+    ports: Object.fromEntries(wishes.map(({ purpose }, index) => [purpose, String(9_000 + index)])),
     gpus: [0],
     peerGpus: [],
     peerHosts: [],

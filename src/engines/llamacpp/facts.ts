@@ -1,4 +1,4 @@
-import { HUB_AND_SYSTEM_FAILURES, PORT_TAKEN } from '../common-failures.ts';
+import { HUB_AND_SYSTEM_FAILURES, NAMED_PORT, PORT_TAKEN } from '../common-failures.ts';
 import type { EngineMetrics, FailureSignature } from '../engine.ts';
 import type { PhaseSignature } from '../start-phase.ts';
 
@@ -69,6 +69,8 @@ export const LLAMACPP_FAILURES: readonly FailureSignature[] = [
     code: 'PORT_IN_USE',
     cause: 'its port was taken between planning and starting',
     fix: 'Start again, or free the port.',
+    port: NAMED_PORT,
+    purposes: ['http'],
   },
   {
     pattern: /failed to open GGUF file|gguf_init_from_file|invalid magic|No such file or directory/i,

@@ -50,7 +50,7 @@ export const llamacppEngine: Engine = {
   combinations: [],
   // It is at home on CPUs, too: only GPUs that the recipe asks for are taken.
   defaultGpus: () => 0,
-  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' }],
+  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, moves: 'whenTaken' }],
   launch,
   readiness: (worker) => [
     // 503 while it loads; nothing listens at all while it downloads.

@@ -4,6 +4,7 @@ import type { RecipeIssue } from '../../recipe/problem.ts';
 import type { EngineArgValue } from '../../recipe/recipe.ts';
 import { didYouMean } from '../../yaml/nearest.ts';
 import { VLLM_CHAT_TOKENS } from '../chat-tokens.ts';
+import { NAMED_PORT } from '../common-failures.ts';
 import type { Engine } from '../engine.ts';
 import { argNumber, flagName, formatArgs, refuseArgs, refuseEnv } from '../engine-args.ts';
 import { refuseSettings } from '../refuse-settings.ts';
@@ -68,22 +69,22 @@ export const mockerEngine: Engine = {
   combinations: [],
   defaultGpus: () => 0,
   ports: (worker) => [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, flag: '--http-port' },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, moves: 'whenTaken' },
     ...(transfers(worker)
       ? [
           {
             purpose: 'sideChannel',
             from: SIDE_CHANNEL_FROM,
             count: 1,
-            leaderOnly: true as const,
-            freshIn: SIDE_CHANNEL_PORT,
-          },
+            leaderOnly: true,
+            moves: 'always',
+          } as const,
         ]
       : []),
     ...(worker.kvEvents
       ? [
-          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: 1, leaderOnly: true as const, flag: EVENTS_FLAG },
-          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: 1, leaderOnly: true as const, flag: EVENTS_FLAG },
+          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: 1, leaderOnly: true, moves: 'whenTaken' } as const,
+          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: 1, leaderOnly: true, moves: 'whenTaken' } as const,
         ]
       : []),
     ...(worker.nodes > 1 ? [{ purpose: 'master', from: MASTER_FROM, count: 1, leaderOnly: true as const }] : []),
@@ -102,6 +103,7 @@ export const mockerEngine: Engine = {
       code: 'PORT_IN_USE',
       cause: 'its port was taken between planning and starting',
       fix: 'Start again, or free the port.',
+      port: NAMED_PORT,
     },
   ],
   // It speaks vLLM's words and names.

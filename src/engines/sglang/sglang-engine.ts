@@ -84,17 +84,17 @@ export const sglangEngine: Engine = {
 function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   return [
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, moves: 'whenTaken' },
     // The hosts of a worker meet at the leader. Followers answer on the HTTP port too, whatever their state.
     { purpose: 'distInit', from: DIST_INIT_FROM, count: DIST_INIT_PORTS, leaderOnly: true },
     { purpose: 'nccl', from: NCCL_FROM, count: 1 },
     ...(worker.role === 'prefill'
-      ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true as const, flag: BOOTSTRAP_FLAG }]
+      ? [{ purpose: 'bootstrap', from: BOOTSTRAP_FROM, count: 1, leaderOnly: true, moves: 'whenTaken' } as const]
       : []),
     ...(worker.kvEvents && keepsPrefixes(worker)
       ? [
-          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks, flag: EVENTS_FLAG },
-          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks, flag: EVENTS_FLAG },
+          { purpose: 'kvEvents', from: KV_EVENTS_FROM, count: ranks, moves: 'whenTaken' } as const,
+          { purpose: 'kvReplay', from: KV_REPLAY_FROM, count: ranks, moves: 'whenTaken' } as const,
         ]
       : []),
   ];

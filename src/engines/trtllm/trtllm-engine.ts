@@ -62,7 +62,7 @@ export const trtllmEngine: Engine = {
   }),
   combinations: [],
   defaultGpus: parallelSize,
-  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, flag: '--port' }],
+  ports: () => [{ purpose: 'http', from: WORKER_PORT_FROM, count: 1, moves: 'whenTaken' }],
   launch,
   readiness,
   kvTransfer: (worker) => (transfers(worker) ? 'trtllm-context-first' : null),

@@ -1,4 +1,4 @@
-import { HUB_AND_SYSTEM_FAILURES, PORT_TAKEN } from '../common-failures.ts';
+import { HUB_AND_SYSTEM_FAILURES, NAMED_PORT, PORT_TAKEN } from '../common-failures.ts';
 import type { FailureSignature } from '../engine.ts';
 
 /** Known failures of `vllm serve` by a line of its output, causes before consequences. Wording drifts between versions: hints only. */
@@ -10,6 +10,8 @@ export const VLLM_FAILURES: readonly FailureSignature[] = [
     cause: 'the port of its KV side channel was taken between planning and starting',
     fix: 'Start again, or free the port.',
     hangs: true,
+    port: NAMED_PORT,
+    purposes: ['sideChannel', 'kvEvents', 'kvReplay'],
   },
   PORT_TAKEN,
   {

@@ -102,7 +102,7 @@ function ports(worker: WorkerSettings): PortWish[] {
   const ranks = dataRanks(worker);
   const wishes: PortWish[] = [
     // Followers have no server.
-    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, flag: '--port' },
+    { purpose: 'http', from: WORKER_PORT_FROM, count: 1, leaderOnly: true, moves: 'whenTaken' },
     { purpose: 'internal', from: INTERNAL_PORTS_FROM, count: INTERNAL_PORTS },
   ];
   // One listener per data-parallel rank, at the base port plus the rank, on the rank's host; the same for events and their replay.
@@ -111,13 +111,13 @@ function ports(worker: WorkerSettings): PortWish[] {
     ...(ranks > 1 ? {} : { leaderOnly: true }),
   });
   // A decode worker may still hold what it knows of the worker that was there before.
-  if (transfers(worker)) wishes.push({ ...perRank('sideChannel', SIDE_CHANNEL_FROM), freshIn: SIDE_CHANNEL_PORT });
+  if (transfers(worker)) wishes.push({ ...perRank('sideChannel', SIDE_CHANNEL_FROM), moves: 'always' });
   if (worker.kvEvents)
     for (const [purpose, from] of [
       ['kvEvents', KV_EVENTS_FROM],
       ['kvReplay', KV_REPLAY_FROM],
     ] as const)
-      wishes.push({ ...perRank(purpose, from), flag: EVENTS_FLAG });
+      wishes.push({ ...perRank(purpose, from), moves: 'whenTaken' });
   if (ranks > 1)
     wishes.push(
       { purpose: 'dataParallelMaster', from: DATA_PARALLEL_FROM, count: 1, leaderOnly: true },

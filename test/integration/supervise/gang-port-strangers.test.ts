@@ -118,11 +118,12 @@ describe('a stranger on the port of a process that starts again', () => {
     const port = await freePort();
     writeFileSync(demo.file('ready'), '');
     const other = await freePort();
-    const range = { count: 1, flag: '--port', whenTaken: true as const, first: other, last: other };
+    const range = { count: 1, whenTaken: true as const, first: other, last: other };
     const [node, program] = fixtureBin('ready-while.mjs');
     const script = ['/bin/sh', '-c', 'exec "$0" "$1" "$3" "$4"', node!, program!];
     const argv = [...script, '--port', String(port), demo.file('ready')];
-    await demo.start([server(port, { argv, fixedPorts: [], freshPorts: [{ purpose: 'http', ...range }] })]);
+    const moving = { freshPorts: [{ purpose: 'http', ...range }], portTexts: [{ word: 6, text: '{port:http}' }] };
+    await demo.start([server(port, { argv, fixedPorts: [], ...moving })]);
     const [before] = (await demo.ready()).processes;
     process.kill(before!.pid!, 'SIGKILL');
     await squat(port);

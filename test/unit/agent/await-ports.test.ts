@@ -34,7 +34,7 @@ describe('the ports of a process that starts again', () => {
   });
 
   it('are not waited for where it can have others, or where something else is wrong with them', async () => {
-    const freshPorts = [{ purpose: 'http', count: 1, flag: '--port', whenTaken: true as const, first: 1, last: 9 }];
+    const freshPorts = [{ purpose: 'http', count: 1, whenTaken: true as const, first: 1, last: 9 }];
     const { tries } = await wait({ ...spec, freshPorts }, { 11: ['in use'], 8998: ['EADDRNOTAVAIL'] });
     expect(tries).toEqual([8998]);
   });

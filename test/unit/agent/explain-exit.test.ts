@@ -38,6 +38,31 @@ describe('explainExit', () => {
     expect(error.message).toBe('decode-0 ended while starting: exit status 4: port 11, 12 was taken in the meantime');
   });
 
+  it('names the port that the engine names, and only those that the failure may be about', () => {
+    const ports = { http: 8100, sideChannel: 5600, kvEvents: 7100 };
+    const lostOf = (engine: string, line: string) =>
+      explainExit(trivialProcess('decode-0', { engine, ports }), 'exit status 1', ['loading', line], null).ports;
+    const lost = (purpose: 'http' | 'sideChannel' | 'kvEvents') => [
+      { process: 'decode-0', purpose, port: ports[purpose] },
+    ];
+    const uvicorn = "[Errno 98] error while attempting to bind on address ('127.0.0.1', 8100): address already in use";
+    expect(lostOf('vllm', `ERROR:    ${uvicorn}`)).toEqual(lost('http'));
+    expect(lostOf('vllm', "zmq.error.ZMQError: Address already in use (addr='tcp://*:7100')")).toEqual(
+      lost('kvEvents'),
+    );
+    expect(lostOf('vllm', 'zmq.error.ZMQError: Address already in use')).toEqual([
+      ...lost('sideChannel'),
+      ...lost('kvEvents'),
+    ]);
+    expect(lostOf('mocker', 'Error: listen EADDRINUSE: address already in use 10.0.0.1:5600')).toEqual(
+      lost('sideChannel'),
+    );
+    expect(lostOf('llamacpp', "couldn't bind HTTP server socket, hostname: ::1, port: 8100")).toEqual(lost('http'));
+    const torch = 'failed to listen on any local network address. port: 29500, useIpv6: false, name: EADDRINUSE';
+    expect(lostOf('sglang', torch)).toHaveLength(3);
+    expect(lostOf('sglang', 'CUDA out of memory at 10.0.0.1:8100')).toEqual([]);
+  });
+
   it('believes no code that is not in the table', () => {
     for (const line of ['error: x [NO_SUCH_CODE]', 'warning: x [DISK_FULL]', 'error: x [DISK_FULL] and more'])
       expect(explainExit(spec, 'exit status 1', [line], null).code).toBe('EXITED_EARLY');

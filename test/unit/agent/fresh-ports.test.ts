@@ -3,12 +3,13 @@ import { FreshPorts } from '../../../src/agent/fresh-ports.ts';
 import type { FreshPort, ProcessSpec } from '../../../src/plan/launch-plan.ts';
 import { trivialProcess } from '../../helpers/trivial-plan.ts';
 
-const fresh: FreshPort = { purpose: 'sideChannel', count: 1, env: 'SIDE', first: 5600, last: 5609 };
+const fresh: FreshPort = { purpose: 'sideChannel', count: 1, first: 5600, last: 5609 };
 const worker = (name: string, port: number, change: Partial<FreshPort> = {}): ProcessSpec =>
   trivialProcess(name, {
     ports: { http: 8100, sideChannel: port },
     env: { SIDE: String(port), OTHER: 'x' },
     freshPorts: [{ ...fresh, ...change }],
+    portTexts: [{ env: 'SIDE', text: '{port:sideChannel}' }],
   });
 
 /** `held`: ports on which somebody else listens. */
@@ -61,7 +62,8 @@ describe('ports of a restarted process', () => {
       ports: { http: 11, sideChannel: 5600 },
       argv: ['engine', '--port', '11'],
       url: 'http://127.0.0.1:11',
-      freshPorts: [{ purpose: 'http', count: 1, flag: '--port', whenTaken: true, first: 11, last: 20 }],
+      freshPorts: [{ purpose: 'http', count: 1, whenTaken: true, first: 11, last: 20 }],
+      portTexts: [{ word: 2, text: '{port:http}' }],
     };
     expect(await renewer([spec]).ports.renew(spec)).toBe(spec);
     expect(await renewer([spec], [11]).ports.renew(spec, 1, false)).toBe(spec);
@@ -76,7 +78,7 @@ describe('ports of a restarted process', () => {
   });
 
   it('of one process never meet each other', async () => {
-    const range = { count: 1, flag: '--events', whenTaken: true as const, first: 5557, last: 5570 };
+    const range = { count: 1, whenTaken: true as const, first: 5557, last: 5570 };
     const spec = trivialProcess('worker-0', {
       argv: ['engine', '--events', '{"endpoint":"tcp://*:5557","replay":"tcp://*:5558"}'],
       ports: { kvEvents: 5557, kvReplay: 5558 },
@@ -84,6 +86,7 @@ describe('ports of a restarted process', () => {
         { purpose: 'kvEvents', ...range },
         { purpose: 'kvReplay', ...range },
       ],
+      portTexts: [{ word: 2, text: '{"endpoint":"tcp://*:{port:kvEvents}","replay":"tcp://*:{port:kvReplay}"}' }],
     });
     const next = await renewer([spec], [5557, 5558]).ports.renew(spec);
     expect(next.ports).toEqual({ kvEvents: 5559, kvReplay: 5560 });

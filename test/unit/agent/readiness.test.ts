@@ -24,9 +24,11 @@ const wait = (spec: ProcessSpec, lines: string[]) =>
 
 describe('waiting for readiness', () => {
   it('gives up on a process that lives but will never be ready, as a port to be chosen anew', async () => {
-    await expect(wait(worker({}), CLASH)).rejects.toMatchObject({
+    const ports = { http: 8100, sideChannel: 5600 };
+    await expect(wait(worker({ ports }), CLASH)).rejects.toMatchObject({
       code: 'PORT_IN_USE',
       message: 'prefill-0 cannot become ready: the port of its KV side channel was taken between planning and starting',
+      ports: [{ process: 'prefill-0', purpose: 'sideChannel', port: 5600 }],
     });
   });
 

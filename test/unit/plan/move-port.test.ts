@@ -3,39 +3,44 @@ import { movePort } from '../../../src/plan/move-port.ts';
 import { trivialProcess } from '../../helpers/trivial-plan.ts';
 
 describe('a process on another port', () => {
+  const events = '{"endpoint":"tcp://*:{port:kvEvents}","replay":"tcp://*:{port:kvReplay}"}';
   const spec = trivialProcess('worker-0', {
-    argv: ['docker', 'run', '--port', '8100', 'vllm', '--port', '8100', '--seed', '8100'],
-    env: { PORT: '8100', SEED: '8100' },
-    ports: { http: 8100, sideChannel: 5600 },
+    argv: ['docker', '--port', '8100', 'vllm', '--port', '8100', '{"endpoint":"tcp://*:5557","replay":"tcp://*:5600"}'],
+    env: { PORT: '5600', SEED: '5600' },
+    ports: { http: 8100, sideChannel: 5600, kvEvents: 5557, kvReplay: 5600 },
     url: 'http://[fd00::8100]:8100',
+    portTexts: [
+      { word: 5, text: '{port:http}' },
+      { word: 6, text: events },
+      { env: 'PORT', text: '{port:sideChannel}' },
+    ],
   });
 
-  it('has it in its own flag, the last of that name, and in its URL', () => {
-    const moved = movePort(spec, { purpose: 'http', flag: '--port' }, 8101);
-    expect(moved.argv).toEqual(['docker', 'run', '--port', '8100', 'vllm', '--port', '8101', '--seed', '8100']);
+  it('has it in the word that is for it and in its URL, whatever else is the same number', () => {
+    const moved = movePort(spec, 'http', 8101);
+    expect(moved.argv).toEqual(spec.argv.with(5, '8101'));
     expect(moved.url).toBe('http://[fd00::8100]:8101');
-    expect(moved.ports).toEqual({ http: 8101, sideChannel: 5600 });
+    expect(moved.ports).toEqual({ ...spec.ports, http: 8101 });
     expect(moved.env).toEqual(spec.env);
+    expect(spec.argv[5]).toBe('8100');
   });
 
   it('has it in its variable', () => {
-    const moved = movePort(spec, { purpose: 'sideChannel', env: 'PORT' }, 5601);
-    expect(moved.env).toEqual({ PORT: '5601', SEED: '8100' });
-    expect(moved).toMatchObject({ argv: spec.argv, url: spec.url, ports: { http: 8100, sideChannel: 5601 } });
+    const moved = movePort(spec, 'sideChannel', 5601);
+    expect(moved.env).toEqual({ PORT: '5601', SEED: '5600' });
+    expect(moved).toMatchObject({ argv: spec.argv, url: spec.url, ports: { ...spec.ports, sideChannel: 5601 } });
   });
 
-  it.each([
-    ['behind an address', '10.0.0.1:5557', '10.0.0.1:5600'],
-    ['within JSON', '{"endpoint":"tcp://*:5557","hwm":55570}', '{"endpoint":"tcp://*:5600","hwm":55570}'],
-    ['but not in a longer number', 'tcp://*:5557,tcp://*:55571', 'tcp://*:5600,tcp://*:55571'],
-  ])('has it %s', (_what, before, after) => {
-    const events = { ...spec, argv: ['vllm', '--events', before], ports: { kvEvents: 5557 } };
-    expect(movePort(events, { purpose: 'kvEvents', flag: '--events' }, 5600).argv[2]).toBe(after);
+  it('has it beside another in one word, and moves again', () => {
+    const both = movePort(movePort(spec, 'kvEvents', 5558), 'kvReplay', 5601);
+    expect(both.argv[6]).toBe('{"endpoint":"tcp://*:5558","replay":"tcp://*:5601"}');
+    expect(movePort(both, 'kvEvents', 5559).argv[6]).toBe('{"endpoint":"tcp://*:5559","replay":"tcp://*:5601"}');
   });
 
-  it('is refused where the flag is missing or names another', () => {
-    const flag = { purpose: 'http', flag: '--port' };
-    for (const argv of [['vllm'], ['vllm', '--port'], ['vllm', '--port', '9']])
-      expect(() => movePort({ ...spec, argv }, flag, 8101)).toThrow('--port of worker-0 does not name port 8100');
+  it('is refused where nothing names it', () => {
+    for (const portTexts of [[], [{ word: 5, text: '{port:other}' }]])
+      expect(() => movePort({ ...spec, portTexts }, 'http', 8101)).toThrow(
+        'nothing that worker-0 is started with names its http port',
+      );
   });
 });

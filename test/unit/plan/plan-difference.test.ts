@@ -17,6 +17,10 @@ describe('planDifference', () => {
   it('finds nothing between two plans of one recipe, though other ports are free', async () => {
     const busy = recordedFacts('no-gpu', { listeningPorts: [8100, 8102, 5600] });
     expect(planDifference(await planText(TEXT), await planText(TEXT, busy))).toEqual([]);
+    // Two ports in one word of JSON, and a number that is a port only by chance.
+    const events = TEXT.replace('engine: mocker', 'engine: mocker\nkvEvents: true').replace('A: one', 'A: "8101"');
+    const busier = recordedFacts('no-gpu', { listeningPorts: [7100, 7600, 8101] });
+    expect(planDifference(await planText(events), await planText(events, busier))).toEqual([]);
   });
 
   it('says what changed, a line each', async () => {

@@ -10,7 +10,7 @@ import { workerPlacement, workerSettings } from '../../../helpers/worker-setting
 const worker = (change: Partial<WorkerSettings> = {}): WorkerSettings =>
   workerSettings({ role: 'prefill', model: '/models/m', ...change });
 const placement: WorkerPlacement = workerPlacement(mockerEngine, worker(), {
-  ports: { http: 8100, sideChannel: 5600 },
+  ports: { http: '8100', sideChannel: '5600' },
   gpus: [],
   selfCommand: ['node', 'cli.js'],
   startTimeoutMs: 30_000,

@@ -7,7 +7,7 @@ import { flagValues, workerPlacement, workerSettings } from '../../../helpers/wo
 
 const worker = workerSettings;
 const placement: WorkerPlacement = workerPlacement(vllmEngine, worker(), {
-  ports: { http: 8101, sideChannel: 5610, internal: 20_100 },
+  ports: { http: '8101', sideChannel: '5610', internal: '20100' },
   gpus: [2, 3],
 });
 const configOf = (argv: string[]): unknown => JSON.parse(argv[argv.indexOf('--kv-transfer-config') + 1] ?? 'null');
@@ -94,7 +94,7 @@ describe('vllm', () => {
     expect(vllmEngine.defaultGpus(settings)).toBe(8);
     expect(vllmEngine.ports(settings)).toContainEqual({
       ...{ purpose: 'sideChannel', from: 5600, count: 4 },
-      freshIn: 'VLLM_NIXL_SIDE_CHANNEL_PORT',
+      moves: 'always',
     });
   });
 
