@@ -19,7 +19,9 @@ async function silence(worker: MockerProcess): Promise<AsyncDisposable> {
       const socket = net.connect({ host: '127.0.0.1', port: worker.port, timeout });
       open.push(socket);
       socket.once('connect', () => resolve(true));
-      for (const end of ['timeout', 'error'] as const) socket.once(end, () => resolve(false));
+      socket.once('error', () => resolve(false));
+      // This process may have stood still, with the answer unread.
+      socket.once('timeout', () => setTimeout(() => resolve(false), 50));
     });
   await waitFor('its queue to be full', async () => {
     const taken = await Promise.all(Array.from({ length: 200 }, () => connects(300)));
@@ -137,6 +139,34 @@ describe('a worker whose machine falls silent', () => {
     expect((await both).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(await harness.metric('dynamo_frontend_upstream_retries_total')).toBe(0);
     expect(harness.log.filter(({ msg }) => String(msg).includes('nothing comes'))).toEqual([]);
+  });
+});
+
+describe('a frontend that stands still', () => {
+  const standStill = (ms: number): void => {
+    const endMs = performance.now() + ms;
+    while (performance.now() < endMs);
+  };
+
+  it('holds it against no worker: neither a connection nor an answer that it has not looked at is late', async () => {
+    await using worker = await startScriptedWorker(decodeScript);
+    const stop = new AbortController();
+    const pool = new ConnectionPool({
+      ...{ idleTimeoutMs: 3_500, connectTimeoutMs: 1_000, silenceTimeoutMs: 1_000, signal: stop.signal },
+    });
+    const origin = { authority: `127.0.0.1:${worker.port}`, hostname: '127.0.0.1', port: worker.port };
+    const head = `POST /v1/completions HTTP/1.1\r\nhost: ${origin.authority}\r\ncontent-length: 2\r\n\r\n`;
+    const ask = () =>
+      fetchWhole(pool, { origin, head, body: Buffer.from('{}'), resendIfStale: false }, 10_000, () => {});
+    const first = ask();
+    standStill(2_000);
+    expect((await first).head.status).toBe(200);
+    // Now the connection is there, and the answer comes while nobody reads.
+    const second = ask();
+    await waitFor('it to arrive', () => worker.requests.length === 2);
+    standStill(2_000);
+    expect((await second).head.status).toBe(200);
+    stop.abort();
   });
 });
 

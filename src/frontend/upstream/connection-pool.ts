@@ -42,6 +42,8 @@ export interface UpstreamRequest {
 }
 
 const SWEEP_MS = TICK_MS;
+/** A sweep so much later than the one before: this process stood still, and may have answers that it has not read. */
+const STOOD_STILL_MS = 5 * SWEEP_MS;
 
 /** Keep-alive connections to all workers, and the clock that ends the idle and the silent ones. */
 export class ConnectionPool {
@@ -119,7 +121,11 @@ export class ConnectionPool {
   }
 
   #sweep(): void {
-    this.nowMs = performance.now();
+    const sinceLastMs = performance.now() - this.nowMs;
+    this.nowMs += sinceLastMs;
+    // Its own time is taken off what others are given. What is idle is not spared: they may have closed it meanwhile.
+    if (sinceLastMs > STOOD_STILL_MS)
+      for (const connection of this.#open) if (connection.busy) connection.activeAtMs += sinceLastMs;
     const { idleTimeoutMs, connectTimeoutMs, silenceTimeoutMs } = this.#options;
     for (const connection of this.#open) {
       const stillMs = this.nowMs - connection.activeAtMs;
