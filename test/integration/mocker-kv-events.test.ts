@@ -6,7 +6,7 @@ import { openKvEventSockets } from '../../src/routing/kv-event-sockets.ts';
 import { followKvEvents } from '../../src/routing/kv-event-stream.ts';
 import { encodeText } from '../../src/tokens/mock-tokenizer.ts';
 import { freePort } from '../helpers/free-port.ts';
-import { startMocker } from '../helpers/mocker-process.ts';
+import { type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const BLOCK = 16;
@@ -42,6 +42,27 @@ async function follow(endpoints: { events: string; replay: string }) {
     seen,
     blocks,
     notes,
+    /**
+     * Waits until what is published arrives: what comes before the subscription is there, and after the replay of the beginning, shows
+     * only as a gap before the next message. What it has seen until then is forgotten, and nothing is under way.
+     */
+    async live(mocker: MockerProcess): Promise<void> {
+      // The replay may bring the first one.
+      for (const tag of ['once', 'twice']) {
+        let told: Uint32Array | undefined;
+        let tries = 0;
+        await waitFor(`a message ${tag}`, async () => {
+          if (seen.some((event) => isStored(event) && event.tokens.every((token, index) => token === told?.[index])))
+            return true;
+          const prompt = words(BLOCK, `${tag}${tries++}x`);
+          await (await mocker.post('/v1/completions', { prompt, max_tokens: 1 })).text();
+          told = Uint32Array.from(encodeText(prompt));
+          return false;
+        });
+      }
+      seen.length = 0;
+      blocks.clear();
+    },
     async [Symbol.asyncDispose]() {
       sockets[Symbol.dispose]();
       await following;
@@ -56,6 +77,7 @@ describe('KV events of the simulated engine', () => {
   it('tell the tokens of every full block, prompt and answer, once', async () => {
     await using box = await start();
     await using book = await follow(box.endpoints);
+    await book.live(box.mocker);
     const prompt = words(60, 'a');
     const ask = () =>
       box.mocker.post('/v1/completions', { prompt, max_tokens: 24, temperature: 0, return_token_ids: true });
@@ -88,6 +110,7 @@ describe('KV events of the simulated engine', () => {
     }
     await using late = await follow(box.endpoints);
     await waitFor('a removal', () => late.seen.some(({ kind }) => kind === 'removed'));
+    await late.live(box.mocker);
     await box.mocker.post('/v1/completions', { prompt: words(80, 'e'), max_tokens: 1 });
     const tokens = encodeText(words(80, 'e'));
     await waitFor('the newest prompt', () =>

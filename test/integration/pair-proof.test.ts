@@ -199,7 +199,7 @@ describe('the proof of an SGLang pair', () => {
 
   it('fails with a decode worker that cannot forget a prefill worker of before, and works when that one is new too', async () => {
     const bootstrapPort = await freePort();
-    const common = { host: '127.0.0.1', port: 0, model: 'demo', pageSize: 16, cacheReport: true, waitMs: 5_000 };
+    const common = { host: '127.0.0.1', port: 0, model: 'demo', pageSize: 16, cacheReport: true, waitMs: 30_000 };
     const startPrefill = () => startSglang({ ...common, mode: 'prefill', bootstrapPort });
     const startDecode = () => startSglang({ ...common, mode: 'decode', faults: ['stale-peer'] });
     const proveWith = (prefillUrl: string, decodeUrl: string) =>
