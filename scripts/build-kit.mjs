@@ -5,11 +5,14 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -18,8 +21,14 @@ import { build } from 'esbuild';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const kits = path.join(root, 'dist', 'kits');
-const fresh = path.join(kits, `.kit-${process.pid}`);
+mkdirSync(kits, { recursive: true });
+// Not by process id: in another pid namespace somebody may build with the same one.
+const fresh = mkdtempSync(path.join(kits, '.kit-'));
+chmodSync(fresh, 0o755);
 const started = Date.now();
+// Which build of dist/ it belongs to: a source checkout builds the kit anew when that has changed. Read before the sources are, so that
+// what changes meanwhile shows.
+const built = readStamp();
 const { name, version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
 /** The whole list of commands would bring everything along. */
@@ -76,10 +85,7 @@ const files = list(fresh).sort();
 const sums = files.map((file) => `${sha256(readFileSync(path.join(fresh, file)))}  ${file}\n`).join('');
 writeFileSync(path.join(fresh, 'SHA256SUMS'), sums);
 const id = `${version}-${sha256(sums).slice(0, 12)}`;
-writeFileSync(
-  path.join(fresh, 'kit.json'),
-  `${JSON.stringify({ id, files: [...files, 'SHA256SUMS'], built: stamp() })}\n`,
-);
+writeFileSync(path.join(fresh, 'kit.json'), `${JSON.stringify({ id, files: [...files, 'SHA256SUMS'], built })}\n`);
 
 // Named by its content and never changed, so that nobody who copies it meanwhile sees two builds mixed.
 const kit = path.join(kits, id);
@@ -88,14 +94,17 @@ try {
 } catch (error) {
   if (!existsSync(path.join(kit, 'SHA256SUMS'))) throw error;
   rmSync(fresh, { recursive: true, force: true });
+  // In use again, hence not old.
+  utimesSync(kit, new Date(), new Date());
 }
-const pointer = path.join(kits, `.kit-${process.pid}.json`);
-writeFileSync(pointer, `${JSON.stringify({ id, files: [...files, 'SHA256SUMS'], built: stamp() })}\n`);
+const pointer = `${fresh}.json`;
+writeFileSync(pointer, `${JSON.stringify({ id, files: [...files, 'SHA256SUMS'], built })}\n`);
 renameSync(pointer, path.join(kits, 'kit.json'));
 for (const old of readdirSync(kits)) {
-  const folder = path.join(kits, old);
-  if (old !== id && old !== 'kit.json' && Date.now() - statSync(folder).mtimeMs > 86_400_000)
-    rmSync(folder, { recursive: true, force: true });
+  // Others build at the same time: what was listed may be gone.
+  const stat = statSync(path.join(kits, old), { throwIfNoEntry: false });
+  if (old !== id && old !== 'kit.json' && stat !== undefined && Date.now() - stat.mtimeMs > 86_400_000)
+    rmSync(path.join(kits, old), { recursive: true, force: true });
 }
 if (!process.argv.includes('--quiet')) console.log(`built dist/kits/${id} in ${Date.now() - started} ms`);
 
@@ -126,8 +135,7 @@ function sha256(content) {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Which build of dist/ it belongs to: a source checkout builds the kit anew when that has changed. */
-function stamp() {
+function readStamp() {
   const file = path.join(root, 'dist', '.built');
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
 }

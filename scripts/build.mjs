@@ -1,5 +1,5 @@
 // Bundles src/cli.ts into dist/ (one file per lazily loaded part, dependencies left in node_modules).
-// Built beside and swapped in, so that a command running meanwhile never sees half a build.
+// Built beside and moved in, the entry file last, so that a command that starts meanwhile never sees half a build.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -15,6 +16,7 @@ import {
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { pruneDist, pruneUnfinished } from './prune-dist.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
@@ -51,12 +53,25 @@ writeFileSync(path.join(fresh, 'commit'), commit ?? '');
 const stamp = path.join(fresh, '.built');
 writeFileSync(stamp, `${started.toISOString()}\n`);
 
-// Old chunks stay: a process started before the rebuild may still load one lazily. A package carries only the new ones.
+// Old parts stay for a while: a process started before the rebuild may still load one lazily. A package carries only the new ones.
 if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
-for (const name of readdirSync(fresh).filter((file) => file !== '.built')) {
+const previousMs = Date.parse(readText(path.join(dist, '.built')));
+const built = readdirSync(fresh).filter((file) => file !== '.built');
+// The entry file last: whoever starts meanwhile finds every part of the one that it reads.
+const isEntry = (name) => Number(name === 'cli.js');
+for (const name of built.toSorted((a, b) => isEntry(a) - isEntry(b)))
   renameSync(path.join(fresh, name), path.join(dist, name));
-}
 renameSync(stamp, path.join(dist, '.built'));
 rmSync(fresh, { recursive: true, force: true });
+try {
+  pruneDist(dist, new Set(built), previousMs);
+  pruneUnfinished(root);
+} catch {
+  // Somebody else does it at the same time.
+}
 if (!process.argv.includes('--quiet')) console.log(`built dist/ in ${Date.now() - started.getTime()} ms`);
+
+function readText(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}
