@@ -1,11 +1,20 @@
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { probeInstance } from '../../src/frontend/instances/instance-probe.ts';
+import { readTransferCounters } from '../../src/frontend/transfer/transfer-counters.ts';
 import { ConnectionPool } from '../../src/frontend/upstream/connection-pool.ts';
 import { fetchWhole } from '../../src/frontend/upstream/fetch-whole.ts';
 import { meetingPair } from '../fixtures/engines/sglang.ts';
 import { startHarness } from '../helpers/frontend-harness.ts';
+import { makeInstance } from '../helpers/instance.ts';
 import { type MockerProcess, startMocker } from '../helpers/mocker-process.ts';
-import { decodeScript, prefillScript, sendBody, startScriptedWorker } from '../helpers/scripted-worker.ts';
+import {
+  decodeScript,
+  PROCESS_START,
+  prefillScript,
+  sendBody,
+  startScriptedWorker,
+} from '../helpers/scripted-worker.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const FIELDS = { processStart: null };
@@ -152,20 +161,27 @@ describe('a frontend that stands still', () => {
     await using worker = await startScriptedWorker(decodeScript);
     const stop = new AbortController();
     const pool = new ConnectionPool({
-      ...{ idleTimeoutMs: 3_500, connectTimeoutMs: 1_000, silenceTimeoutMs: 1_000, signal: stop.signal },
+      ...{ idleTimeoutMs: 3_500, connectTimeoutMs: 2_500, silenceTimeoutMs: 2_500, signal: stop.signal },
     });
     const origin = { authority: `127.0.0.1:${worker.port}`, hostname: '127.0.0.1', port: worker.port };
     const head = `POST /v1/completions HTTP/1.1\r\nhost: ${origin.authority}\r\ncontent-length: 2\r\n\r\n`;
     const ask = () =>
       fetchWhole(pool, { origin, head, body: Buffer.from('{}'), resendIfStale: false }, 10_000, () => {});
     const first = ask();
-    standStill(2_000);
+    standStill(3_500);
     expect((await first).head.status).toBe(200);
     // Now the connection is there, and the answer comes while nobody reads.
     const second = ask();
     await waitFor('it to arrive', () => worker.requests.length === 2);
-    standStill(2_000);
+    standStill(3_500);
     expect((await second).head.status).toBe(200);
+    const instance = makeInstance('decode-0', 1, { model: 'demo', processStart: PROCESS_START });
+    const isItself = probeInstance(pool, instance, origin, 1_000);
+    standStill(1_500);
+    expect(await isItself).toBeUndefined();
+    const counters = readTransferCounters(pool, origin, 1_000);
+    standStill(1_500);
+    expect(await counters).toMatchObject({ processStart: PROCESS_START });
     stop.abort();
   });
 });

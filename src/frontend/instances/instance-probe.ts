@@ -3,6 +3,7 @@ import { parsePrometheusText } from '../../telemetry/prometheus-text.ts';
 import type { Origin } from '../upstream/connection.ts';
 import type { ConnectionPool, Exchange } from '../upstream/connection-pool.ts';
 import { fetchWhole } from '../upstream/fetch-whole.ts';
+import { patience } from '../upstream/patience.ts';
 
 const PROBE_LIMIT_BYTES = 8 * 1024 * 1024;
 
@@ -17,7 +18,7 @@ export async function probeInstance(
   timeoutMs: number,
 ): Promise<string | undefined> {
   let current: Exchange | undefined;
-  const timer = setTimeout(() => current?.abort(), timeoutMs);
+  using _ = patience(timeoutMs, () => current?.abort());
   const get = async (path: string): Promise<string> => {
     const head = `GET ${path} HTTP/1.1\r\nhost: ${origin.authority}\r\n\r\n`;
     const response = await fetchWhole(pool, { origin, head, resendIfStale: true }, PROBE_LIMIT_BYTES, (exchange) => {
@@ -38,8 +39,6 @@ export async function probeInstance(
       : error instanceof Error
         ? error.message
         : 'no answer';
-  } finally {
-    clearTimeout(timer);
   }
 }
 

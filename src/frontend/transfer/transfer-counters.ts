@@ -3,6 +3,7 @@ import { parsePrometheusText, sumOf } from '../../telemetry/prometheus-text.ts';
 import type { Origin } from '../upstream/connection.ts';
 import type { ConnectionPool, Exchange } from '../upstream/connection-pool.ts';
 import { fetchWhole } from '../upstream/fetch-whole.ts';
+import { patience } from '../upstream/patience.ts';
 
 /** What a vLLM worker has counted of its KV transfers. A counter it does not have stands at 0. */
 export interface TransferCounters {
@@ -23,23 +24,19 @@ export async function readTransferCounters(
   timeoutMs: number,
 ): Promise<TransferCounters> {
   let current: Exchange | undefined;
-  const timer = setTimeout(() => current?.abort(), timeoutMs);
-  try {
-    const head = `GET /metrics HTTP/1.1\r\nhost: ${origin.authority}\r\n\r\n`;
-    const answer = await fetchWhole(pool, { origin, head, resendIfStale: true }, METRICS_LIMIT_BYTES, (exchange) => {
-      current = exchange;
-    });
-    if (answer.head.status !== 200) throw new Error(`/metrics answered ${answer.head.status}`);
-    const samples = parsePrometheusText(answer.body.toString('utf8'));
-    const total = (name: string): number => sumOf(samples, name) ?? 0;
-    return {
-      processStart: sumOf(samples, 'process_start_time_seconds'),
-      failedTransfers: total(FAILED_TRANSFERS),
-      leaseOverruns: LEASE_OVERRUNS.reduce((sum, name) => sum + total(name), 0),
-    };
-  } finally {
-    clearTimeout(timer);
-  }
+  using _ = patience(timeoutMs, () => current?.abort());
+  const head = `GET /metrics HTTP/1.1\r\nhost: ${origin.authority}\r\n\r\n`;
+  const answer = await fetchWhole(pool, { origin, head, resendIfStale: true }, METRICS_LIMIT_BYTES, (exchange) => {
+    current = exchange;
+  });
+  if (answer.head.status !== 200) throw new Error(`/metrics answered ${answer.head.status}`);
+  const samples = parsePrometheusText(answer.body.toString('utf8'));
+  const total = (name: string): number => sumOf(samples, name) ?? 0;
+  return {
+    processStart: sumOf(samples, 'process_start_time_seconds'),
+    failedTransfers: total(FAILED_TRANSFERS),
+    leaseOverruns: LEASE_OVERRUNS.reduce((sum, name) => sum + total(name), 0),
+  };
 }
 
 /** Whether `after` shows more of `counter` than `before`, or comes from another process, of which nothing can be said. */
