@@ -383,7 +383,7 @@ describe('clients', () => {
         expect(text.match(/"content":"u\d+-/g)).toEqual(Array.from({ length: 50 }, () => `"content":"u${user}-`));
       }),
     );
-    expect(harness.workers[0]!.sockets.size).toBeLessThanOrEqual(100);
+    expect(new Set(harness.workers[0]!.requests.map(({ socket }) => socket)).size).toBeLessThanOrEqual(100);
   });
 });
 
