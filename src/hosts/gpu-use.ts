@@ -19,7 +19,7 @@ export interface GpuUse {
 
 const FIELDS = 'index,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu,name';
 const PERIOD_S = 2;
-/** Lines of one round come together; the next round is a period away. */
+/** So long after a line all is told: mostly those of one round, which come together. */
 const ROUND_MS = 150;
 /** Without a line for this long it hangs in the driver. */
 const SILENCE_MS = 20_000;
@@ -29,7 +29,7 @@ const MIB = 1024 ** 2;
 export interface GpuWatchOptions {
   /** Ends the watch and its child. */
   signal: AbortSignal;
-  /** All GPUs after each round, by index; none while nvidia-smi does not run. */
+  /** All GPUs after each round, by index, and after a part of one that is slow; none while nvidia-smi does not run. */
   onUse: (gpus: GpuUse[]) => void;
   random: () => number;
   /** The program; the one on PATH. */
@@ -68,12 +68,13 @@ async function follow(program: string, options: GpuWatchOptions): Promise<boolea
   end.addEventListener('abort', kill, { once: true });
   let silence = setTimeout(() => silent.abort(), options.silenceMs ?? SILENCE_MS);
   let round: NodeJS.Timeout | undefined;
-  let gpus = new Map<number, GpuUse>();
+  /** The newest line of each. One that takes its time is still there meanwhile; one that a whole round lacks is not. */
+  const gpus = new Map<number, GpuUse>();
+  const ofRound = new Set<number>();
   let useful = false;
   const tell = () => {
     round = undefined;
     const complete = [...gpus.values()].sort((a, b) => a.index - b.index);
-    gpus = new Map();
     if (!options.signal.aborted) options.onUse(complete);
   };
   onLines(child, (line) => {
@@ -82,6 +83,11 @@ async function follow(program: string, options: GpuWatchOptions): Promise<boolea
     const use = parseGpuUse(line);
     if (!use) return;
     useful = true;
+    if (ofRound.has(use.index)) {
+      for (const index of gpus.keys()) if (!ofRound.has(index)) gpus.delete(index);
+      ofRound.clear();
+    }
+    ofRound.add(use.index);
     gpus.set(use.index, use);
     round ??= setTimeout(tell, ROUND_MS);
   });

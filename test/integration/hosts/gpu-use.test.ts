@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { packageRoot } from '../../../src/base/package-root.ts';
 import { type GpuUse, watchGpus } from '../../../src/hosts/gpu-use.ts';
+import { readStat } from '../../../src/supervise/identity.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
 import { waitFor } from '../../helpers/until.ts';
 
@@ -31,13 +32,12 @@ function watch(options: { program?: string; silenceMs?: number } = {}) {
   });
   return { rounds, done, stop: () => ended.abort() };
 }
-const isAlive = (pid: number) =>
-  existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+const isAlive = (pid: number) => !['Z', 'X', undefined].includes(readStat(pid)?.state);
 const pids = (log: string) =>
   existsSync(log)
     ? readFileSync(log, 'utf8')
-        .trim()
         .split('\n')
+        .slice(0, -1)
         .map((line) => Number(line.split(' ')[1]))
     : [];
 
@@ -47,8 +47,8 @@ describe('watchGpus', () => {
     const log = path.join(tmp.dir, 'log');
     setEnv({ FAKE_SMI_LOG: log });
     const { rounds, done, stop } = watch();
-    await waitFor('two rounds', () => rounds.length > 1);
-    expect(rounds[0]).toEqual([
+    await waitFor('two rounds', () => rounds.length > 1 && rounds.at(-1)?.length === 2);
+    expect(rounds.at(-1)).toEqual([
       {
         index: 0,
         name: 'NVIDIA H100 80GB HBM3',
@@ -72,8 +72,32 @@ describe('watchGpus', () => {
     setEnv({ FAKE_SMI_LOG: log, FAKE_SMI_LINES: '2' });
     const { rounds, done, stop } = watch();
     await waitFor('a second start', () => pids(log).length > 1);
-    expect(rounds).toContainEqual([]);
-    expect(rounds.some((gpus) => gpus.length === 2)).toBe(true);
+    await waitFor('both of them, and none', () =>
+      [2, 0].every((count) => rounds.some((gpus) => gpus.length === count)),
+    );
+    stop();
+    await done;
+  });
+
+  it('does not lose a GPU that is slow to tell; it does lose one that is gone', async () => {
+    using tmp = tmpDir();
+    const program = path.join(tmp.dir, 'nvidia-smi');
+    const line = (index: number) => `echo '${index}, 90, 1000, 81559, 412.07, 60, NVIDIA H100'; sleep 0.4`;
+    const second = `[ -e ${tmp.dir}/gone ] || { ${line(1)}; }`;
+    writeFileSync(program, `#!/bin/sh\nwhile :; do ${line(0)}; ${second}; done\n`, { mode: 0o755 });
+    const { rounds, done, stop } = watch({ program });
+    const counts = () => rounds.map((gpus) => gpus.length);
+    await waitFor('some rounds with both', () => counts().filter((count) => count === 2).length > 3);
+    expect(counts().slice(counts().indexOf(2))).not.toContain(1);
+    writeFileSync(path.join(tmp.dir, 'gone'), '');
+    await waitFor(
+      'one to be left',
+      () =>
+        rounds
+          .at(-1)
+          ?.map(({ index }) => index)
+          .join() === '0',
+    );
     stop();
     await done;
   });
