@@ -33,13 +33,17 @@ describe.skipIf(!hasTestHosts)('leftovers on a host', () => {
     lockDirs: ['/run/lock', '/tmp'],
   };
   const look = () => findLeftovers(transport, wishes);
+  /** For scripts: waits for a condition; ends the processes of `/tmp/pids`, and waits until they are gone. */
+  const FUNCTIONS = `until_true() { while ! eval "$1"; do sleep 0.02; done; }
+    end_all() { for pid in $(cat /tmp/pids); do kill -KILL $pid; until_true "! kill -0 $pid 2>/dev/null"; done; rm /tmp/pids; }
+    dir=$HOME/.local/state/dynamo/deployments/demo; `;
   /** Runs a shell script on the host until `end`; `$dir` is the deployment's folder. */
   const during = async (script: string, end: string, found: unknown) => {
-    host.run(`dir=$HOME/.local/state/dynamo/deployments/demo; mkdir -p $dir /run/lock/dynamo; ${script}`);
+    host.run(`${FUNCTIONS} mkdir -p $dir /run/lock/dynamo; ${script}`);
     try {
       expect(await look()).toEqual(found);
     } finally {
-      host.run(`dir=$HOME/.local/state/dynamo/deployments/demo; ${end}`);
+      host.run(`${FUNCTIONS} ${end}`);
     }
     expect(await look()).toEqual([]);
   };
@@ -52,8 +56,9 @@ describe.skipIf(!hasTestHosts)('leftovers on a host', () => {
   it('are processes by the folder in their environment, not those of others', async () => {
     await during(
       'DYNAMO_DEPLOYMENT_DIR=$dir setsid sleep 321 >/dev/null 2>&1 & echo $! >/tmp/pids; ' +
-        'DYNAMO_DEPLOYMENT_DIR=$dir-2 setsid sleep 322 >/dev/null 2>&1 & echo $! >>/tmp/pids; sleep 0.2',
-      'kill $(cat /tmp/pids); sleep 0.1',
+        'DYNAMO_DEPLOYMENT_DIR=$dir-2 setsid sleep 322 >/dev/null 2>&1 & echo $! >>/tmp/pids; ' +
+        `for pid in $(cat /tmp/pids); do until_true "grep -q '^sleep' /proc/$pid/cmdline"; done`,
+      'end_all',
       [expect.stringMatching(/^process \d+: sleep 321 ?$/)],
     );
   });
@@ -74,11 +79,11 @@ describe.skipIf(!hasTestHosts)('leftovers on a host', () => {
 
   it('are locks that somebody holds: of the folder, and of GPUs for this deployment', async () => {
     const hold = (file: string) =>
-      `setsid sh -c 'exec 9<"$0"; flock 9; exec sleep 333' ${file} >/dev/null 2>&1 & echo $! >>/tmp/pids;`;
+      `setsid sh -c 'exec 9<"$0"; flock 9; exec sleep 333' ${file} >/dev/null 2>&1 & echo $! >>/tmp/pids; until_true "! flock -n ${file} true";`;
     await during(
       'rm -f /tmp/pids; touch $dir/free.lock $dir/agent.lock; echo "demo (prefill-0)" > /run/lock/dynamo/gpu-0; echo "other (prefill-0)" > /run/lock/dynamo/gpu-1; ' +
-        `${hold('$dir/agent.lock')} ${hold('/run/lock/dynamo/gpu-0')} ${hold('/run/lock/dynamo/gpu-1')} sleep 0.3`,
-      'kill $(cat /tmp/pids); sleep 0.1; rm -f /run/lock/dynamo/gpu-*',
+        `${hold('$dir/agent.lock')} ${hold('/run/lock/dynamo/gpu-0')} ${hold('/run/lock/dynamo/gpu-1')}`,
+      'end_all; rm -f /run/lock/dynamo/gpu-*',
       [expect.stringMatching(/^lock \/.*demo\/agent\.lock$/), 'lock /run/lock/dynamo/gpu-0: demo (prefill-0)'],
     );
   });
