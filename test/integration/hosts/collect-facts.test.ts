@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -80,7 +80,7 @@ describe.runIf(linux)('the probe on this machine', () => {
       name: 'local',
       platform: 'linux',
       arch: process.arch,
-      cpus: os.availableParallelism(),
+      cpus: Number(execFileSync('nproc')),
       memoryBytes: os.totalmem(),
       home: process.env['HOME'] ?? os.homedir(),
       user: os.userInfo().username,

@@ -17,6 +17,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a deployment over two hosts', () => 
   });
   afterAll(() => net?.[Symbol.asyncDispose]());
 
+  const sleepers = (host: TestHost) => host.processes().filter((line) => line.startsWith('sleep')).length;
   const spread = () => [trivialProcess('worker-0', { host: 'host-1' }), trivialProcess('worker-1', { host: 'host-2' })];
 
   it('starts, becomes ready, stops, and leaves no process, socket or lock on any host', async () => {
@@ -28,7 +29,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a deployment over two hosts', () => 
       { name: 'worker-0', host: 'host-1', state: 'ready' },
       { name: 'worker-1', host: 'host-2', state: 'ready' },
     ]);
-    for (const host of [one, two]) expect(host.processes().filter((line) => line.startsWith('sleep'))).toHaveLength(2);
+    for (const host of [one, two]) await waitFor(`both processes on ${host.name}`, () => sleepers(host) === 2);
     await deployment.stop();
     for (const host of [one, two]) {
       await waitFor(`nothing of ours to run on ${host.name}`, () => host.processes().length === 0);
@@ -53,7 +54,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a deployment over two hosts', () => 
       });
       await deployment.startOn(deployment.plan([worker]), [deployment.hostEntry(one)]);
       await deployment.ready();
-      expect(one.run('cat /tmp/got')).toBe('s3cret-value from-a-file');
+      await waitFor('what it got', () => one.run('cat /tmp/got 2>/dev/null || true') === 's3cret-value from-a-file');
       expect(one.run(`grep -rlE 's3cret-value|from-a-file' ~ || true`)).toBe('');
       expect(one.run(`for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; done 2>/dev/null`)).not.toContain(
         's3cret-value',
@@ -76,7 +77,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a deployment over two hosts', () => 
       await deployment.becomes('without a line to host-1', ({ agents }) =>
         agents.some(({ host, pid }) => host === 'host-1' && pid === null),
       );
-      expect(one.processes().some((line) => line.startsWith('sleep'))).toBe(true);
+      expect(sleepers(one)).toBe(2);
     } finally {
       one.wire('whole');
     }

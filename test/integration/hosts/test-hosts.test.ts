@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { hasTestHosts, TestHosts } from '../../helpers/test-hosts.ts';
+import { waitFor } from '../../helpers/until.ts';
 
 /** The hosts that the other tests of this folder use are what they claim to be. */
 describe.skipIf(!hasTestHosts)('test hosts', () => {
@@ -14,7 +15,18 @@ describe.skipIf(!hasTestHosts)('test hosts', () => {
         execFileSync(
           'ssh',
           [
-            ...['-F', 'none', '-i', net.key, '-o', `UserKnownHostsFile=${net.knownHosts}`, '-o', 'BatchMode=yes'],
+            ...[
+              '-F',
+              'none',
+              '-i',
+              net.key,
+              '-o',
+              `UserKnownHostsFile=${net.knownHosts}`,
+              '-o',
+              'BatchMode=yes',
+              '-o',
+              'ConnectTimeout=20',
+            ],
             ...['-o', 'StrictHostKeyChecking=yes', `${one.user}@${address}`, command],
           ],
           { encoding: 'utf8', stdio: 'pipe' },
@@ -27,7 +39,7 @@ describe.skipIf(!hasTestHosts)('test hosts', () => {
       expect(ssh(two.address, 'cat /proc/sys/kernel/random/boot_id')).not.toBe(boot);
       expect(one.processes()).toEqual([]);
       ssh(one.address, 'setsid sleep 600 </dev/null >/dev/null 2>&1 &');
-      expect(one.processes()).toEqual(['sleep 600']);
+      await waitFor('its process to be what it will be', () => one.processes().join() === 'sleep 600');
       expect(two.processes()).toEqual([]);
       await one.reboot();
       expect(one.processes()).toEqual([]);
