@@ -37,12 +37,10 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('hosts that are hard to get into', ()
   });
 
   /** Ends every session of a host, as its sshd may at any time; it lets in as before, or not. */
-  const endSessions = (name: string) =>
-    fleet
-      .host(name)
-      .run(
-        'for pid in $(pidof sshd sshd-session sshd-auth); do kill -KILL $pid; done; /usr/sbin/sshd -f /run/sshd/sshd_config -E /run/sshd/log',
-      );
+  const endSessions = (name: string) => {
+    fleet.host(name).killSshd();
+    return fleet.host(name).startSshd();
+  };
 
   it.each([
     [
@@ -68,7 +66,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('hosts that are hard to get into', ()
     const load = steadyLoad(before.endpoint, 3);
     const { host } = named(before, 'decode-1');
     const mend = await spoil(host);
-    endSessions(host);
+    await endSessions(host);
     await fleet.is(`no line to ${host}`, ({ agents }) =>
       agents.some((agent) => agent.host === host && agent.pid === null),
     );

@@ -24,9 +24,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasMooncake)('links and hosts that
     const before = await fleet.ready();
     const load = await fleet.load(before.endpoint);
     const host = fleet.host(named(before, 'decode-1').host);
-    host.run('for pid in $(pidof sshd sshd-session sshd-auth); do kill -KILL $pid; done');
+    host.killSshd();
     await lost(host.name);
-    host.run('/usr/sbin/sshd -f /run/sshd/sshd_config -E /run/sshd/log');
+    await host.startSshd();
     const after = await fleet.ready();
     const seen = tell('SSH link cut', await load.end());
     expect([seen.lostUnsent, seen.cutMidway]).toEqual([[], []]);

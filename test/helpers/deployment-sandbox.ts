@@ -52,9 +52,10 @@ export class Sandbox {
 
   events(name = 'quickstart'): { type: string; process: string | null; message: string }[] {
     const text = readFileSync(path.join(this.deploymentDir(name), 'events.jsonl'), 'utf8');
+    // The last line may be half written.
     return text
-      .trim()
       .split('\n')
+      .slice(0, -1)
       .map((line) => JSON.parse(line) as { type: string; process: string | null; message: string });
   }
 

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
-import { EtcdServer } from './etcd-server.ts';
+import { EtcdServer, folderForEtcd } from './etcd-server.ts';
 import { freePort } from './free-port.ts';
 import { waitFor } from './until.ts';
 
@@ -16,7 +15,7 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   static async start(size = 3): Promise<EtcdCluster> {
-    const dir = await mkdtemp(path.join(process.platform === 'linux' ? '/dev/shm' : os.tmpdir(), 'dynamo-etcds-'));
+    const dir = await mkdtemp(path.join(await folderForEtcd(size), 'dynamo-etcds-'));
     const peers: { name: string; url: string }[] = [];
     for (let index = 0; index < size; index += 1)
       peers.push({ name: `m${index}`, url: `http://127.0.0.1:${await freePort()}` });

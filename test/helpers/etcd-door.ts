@@ -1,5 +1,7 @@
+import { messageOf } from '../../src/base/errors.ts';
 import { EtcdServer } from './etcd-server.ts';
 import { SlowLink } from './slow-link.ts';
+import type { TestHost } from './test-host.ts';
 import type { TestHosts } from './test-hosts.ts';
 
 /** A real etcd here, at an address that the test hosts reach. */
@@ -19,7 +21,27 @@ export class EtcdDoor implements AsyncDisposable {
   static async open(hosts: TestHosts, oneWayMs = 0, flags: readonly string[] = []): Promise<EtcdDoor> {
     const etcd = await EtcdServer.start(flags);
     const target = { host: '127.0.0.1', port: Number(new URL(etcd.url).port) };
-    return new EtcdDoor(etcd, await SlowLink.open(target, oneWayMs, `${hosts.wires.net}.1`));
+    const door = new EtcdDoor(etcd, await SlowLink.open(target, oneWayMs, `${hosts.wires.net}.1`));
+    try {
+      await door.#isReached(hosts.hosts[0]!);
+    } catch (error) {
+      await door[Symbol.asyncDispose]();
+      throw error;
+    }
+    return door;
+  }
+
+  /** Throws what to look at where this machine takes nothing from the hosts. */
+  async #isReached(host: TestHost): Promise<void> {
+    const { address, port } = this.#link;
+    const script = `perl -MSocket -e 'alarm 20; socket(S,PF_INET,SOCK_STREAM,0); connect(S,sockaddr_in(${port},inet_aton("${address}"))) or die "$!"'`;
+    try {
+      host.run(script);
+    } catch (error) {
+      throw new Error(
+        `${host.name} does not reach ${address}:${port} of this machine: does a firewall here drop what comes in? ${messageOf(error)}`,
+      );
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -17,6 +17,18 @@ export const hasEtcd = (() => {
     return false;
   }
 })();
+
+/** One writes its log in files that it makes 64 MB long; another few are made in reserve and by its snapshots. */
+const MEMBER_BYTES = 256 * 1024 ** 2;
+
+/**
+ * Where data of so many members may lie: in memory where there is room, because a test writes thousands of records, and etcd syncs each
+ * one to the disk. A container may have 64 MB of it.
+ */
+export async function folderForEtcd(members: number): Promise<string> {
+  const memory = await statfs('/dev/shm').catch(() => undefined);
+  return memory && memory.bavail * memory.bsize >= members * MEMBER_BYTES ? '/dev/shm' : os.tmpdir();
+}
 
 /** A real etcd with one member, on free ports of 127.0.0.1 and data in a folder of its own, both kept over restarts. */
 export class EtcdServer implements AsyncDisposable {
@@ -46,9 +58,7 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   static async start(flags: readonly string[] = []): Promise<EtcdServer> {
-    // In memory: a test writes thousands of records, and etcd syncs each one to the disk.
-    const parent = process.platform === 'linux' ? '/dev/shm' : os.tmpdir();
-    const dataDir = await mkdtemp(path.join(parent, 'dynamo-etcd-'));
+    const dataDir = await mkdtemp(path.join(await folderForEtcd(1), 'dynamo-etcd-'));
     const peers = [{ name: 'solo', url: `http://127.0.0.1:${await freePort()}` }];
     const server = new EtcdServer('solo', dataDir, await freePort(), peers, flags);
     try {

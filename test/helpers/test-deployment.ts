@@ -131,7 +131,7 @@ export class TestDeployment implements AsyncDisposable {
   events(type?: string): EventRecord[] {
     const all = this.eventText()
       .split('\n')
-      .filter(Boolean)
+      .slice(0, -1) // the last one may be half written
       .map((line) => JSON.parse(line) as EventRecord);
     return type === undefined ? all : all.filter((event) => event.type === type);
   }

@@ -71,7 +71,12 @@ export class TestHost {
       });
     }
     child.stdin!.on('error', () => {});
-    this.#init = await waitFor(`the first process of ${this.name}`, () => childOf(child.pid!));
+    const ended = () =>
+      new Error(`${this.name} did not come up (${child.exitCode ?? child.signalCode}): ${this.#output}`);
+    this.#init = await waitFor(`the first process of ${this.name}`, () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw ended();
+      return childOf(child.pid!);
+    });
     const own = (name: string) => readlink(`/proc/self/ns/${name}`);
     await waitFor(`the network of ${this.name}`, () => readlink(`/proc/${this.#init}/ns/net`) !== own('net'));
     this.#wires.plug(this.name, this.#init);
@@ -79,11 +84,11 @@ export class TestHost {
     await this.answers();
   }
 
-  /** Waits for the SSH port. */
+  /** Waits for the SSH port, and for the pid of who listens there: it is written a moment later. */
   async answers(): Promise<void> {
     await waitFor(`sshd of ${this.name}`, async () => {
       if (this.#child?.exitCode !== null) throw new Error(`${this.name} ended: ${this.#output}`);
-      return isListening(this.address);
+      return (await isListening(this.address)) && this.run('test -s /run/sshd/sshd.pid && echo yes || true') !== '';
     }).catch((error: Error) => {
       throw new Error(`${error.message}: ${this.#output}`);
     });
@@ -92,10 +97,12 @@ export class TestHost {
   /** It is gone in an instant, with everything that ran on it. Its disk stays. */
   async kill(): Promise<void> {
     const child = this.#child;
+    const init = this.#init;
     this.#child = undefined;
+    this.#init = 0;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, 'exit');
-    kill(this.#init);
+    kill(init === 0 ? child.pid! : init); // none yet: it dies with who makes it
     await exit;
   }
 
@@ -112,6 +119,20 @@ export class TestHost {
     this.#writeConfig();
     this.run(`cp ${this.#dir}/sshd_config /run/sshd/ 2>/dev/null || cat > /run/sshd/sshd_config`, this.#config());
     this.run('pid=$(cat /run/sshd/sshd.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.02; done');
+    await this.startSshd();
+  }
+
+  /** Ends its sshd and every session in an instant. Resolves when they are gone: the port is free. */
+  killSshd(): void {
+    this.run(
+      'rm -f /run/sshd/sshd.pid; all=$(pidof sshd sshd-session sshd-auth || true); ' +
+        'for pid in $all; do kill -KILL $pid 2>/dev/null || true; done; ' +
+        'for pid in $all; do while kill -0 $pid 2>/dev/null; do sleep 0.02; done; done',
+    );
+  }
+
+  /** Starts an sshd where none runs, and waits until it answers. */
+  async startSshd(): Promise<void> {
     this.run('/usr/sbin/sshd -f /run/sshd/sshd_config -E /run/sshd/log');
     await this.answers();
   }
@@ -134,7 +155,7 @@ export class TestHost {
     return execFileSync('nsenter', ['-t', String(this.#init), '-a', '/bin/sh', '-c', script], {
       input,
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
       maxBuffer: 64 * 1024 * 1024,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: `/run/bin:${process.env['PATH']}:/usr/sbin`, HOME: os.userInfo().homedir },
@@ -149,7 +170,9 @@ export class TestHost {
       .filter(
         (line) =>
           line !== '' &&
-          !/^(sshd|\/usr\/sbin\/sshd|\/bin\/sh \S*host-init\.sh|sleep 1000|\/bin\/sh -c for dir|tr )/.test(line),
+          !/^(sshd|\/usr\/(sbin|lib\/openssh|libexec\/openssh)\/sshd|\/bin\/sh \S*host-init\.sh|sleep 1000|\/bin\/sh -c for dir|tr )/.test(
+            line,
+          ),
       );
   }
 

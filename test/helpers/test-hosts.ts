@@ -5,6 +5,17 @@ import { TestHost, type TestHostOptions } from './test-host.ts';
 import { TestSwitch } from './test-switch.ts';
 import { tmpDir } from './tmp-dir.ts';
 
+/** What a host and its switch are made of; the last line says what this kernel, or the container around, does not let us have. */
+const ASK_THE_KERNEL = `
+need() { what=$1; shift; "$@" || { echo "no $what" >&2; exit 1; }; }
+need 'name of its own for a namespace' sh -c 'echo host > /proc/sys/kernel/hostname'
+need 'tmpfs may be mounted' mount -t tmpfs tmpfs /tmp
+need 'sysfs may be mounted' mount -t sysfs sysfs /sys
+need 'bridge between networks (kernel module bridge)' ip link add br0 type bridge
+need 'virtual network cards (kernel module veth)' ip link add one type veth peer name two
+need 'IPv6 (net.ipv6.conf.all.disable_ipv6, ipv6.disable)' ip addr add fd5e::1/64 dev one nodad
+`;
+
 /** Whether hosts can be made here. Says so when not. */
 export const hasTestHosts: boolean = (() => {
   const missing = ['unshare', 'nsenter', 'mount', 'setpriv', 'ssh-keygen', '/usr/sbin/sshd', 'ip'].filter(
@@ -13,11 +24,17 @@ export const hasTestHosts: boolean = (() => {
   let why = missing.length > 0 ? `no ${missing.join(', ')} here (Debian: util-linux, openssh-server, iproute2)` : '';
   if (why === '') {
     try {
-      execFileSync('unshare', ['--pid', '--fork', '--mount', '--net', '--uts', '--mount-proc', 'true'], {
+      const spaces = ['--pid', '--fork', '--mount', '--net', '--uts', '--ipc', '--mount-proc'];
+      execFileSync('unshare', [...spaces, 'sh', '-c', ASK_THE_KERNEL], {
         stdio: 'pipe',
+        env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
       });
     } catch (error) {
-      why = `namespaces are not permitted here: ${String((error as { stderr?: Buffer }).stderr ?? error).trim()}`;
+      const said = String((error as { stderr?: Buffer }).stderr ?? error).trim();
+      const [last = '', ...before] = said.split('\n').toReversed();
+      why = last.startsWith('no ')
+        ? `${last} here: ${before.join('; ')}`
+        : `namespaces are not permitted here: ${said}`;
     }
   }
   if (why !== '') console.warn(`tests on several hosts are skipped: ${why}`);

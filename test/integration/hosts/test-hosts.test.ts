@@ -25,7 +25,7 @@ describe.skipIf(!hasTestHosts)('test hosts', () => {
               '-o',
               'BatchMode=yes',
               '-o',
-              'ConnectTimeout=20',
+              'ConnectTimeout=5',
             ],
             ...['-o', 'StrictHostKeyChecking=yes', `${one.user}@${address}`, command],
           ],
@@ -37,6 +37,7 @@ describe.skipIf(!hasTestHosts)('test hosts', () => {
       expect(ssh(two.address6, 'hostname; ls /tmp ~')).toBe(`host-2\n${os.userInfo().homedir}:\n\n/tmp:\n`);
       const boot = ssh(one.address, 'cat /proc/sys/kernel/random/boot_id');
       expect(ssh(two.address, 'cat /proc/sys/kernel/random/boot_id')).not.toBe(boot);
+      expect(ssh(one.address, 'ls /sys/class/net')).toBe('eth0\nlo\n');
       expect(one.processes()).toEqual([]);
       ssh(one.address, 'setsid sleep 600 </dev/null >/dev/null 2>&1 &');
       await waitFor('its process to be what it will be', () => one.processes().join() === 'sleep 600');
