@@ -3,6 +3,7 @@ import { Sandbox } from '../helpers/deployment-sandbox.ts';
 import { hasEtcd } from '../helpers/etcd-server.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
 import { hasTmux, TmuxTerminal } from '../helpers/tmux-terminal.ts';
+import { waitFor } from '../helpers/until.ts';
 
 /** A hundred MiB are copied, on a machine that may have other work. */
 const PATIENCE_MS = 120_000;
@@ -58,7 +59,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('copying dynamo to hosts', () => {
     const all = terminal.everything();
     expect(all).not.toMatch(/[█░]|being unpacked/);
     expect(all).toMatch(/^stopping quickstart/m);
-    for (const host of net.hosts) expect(host.processes()).toEqual([]);
+    for (const host of net.hosts) await waitFor(`nothing to run on ${host.name}`, () => host.processes().length === 0);
   });
 
   it('prints lines elsewhere, and tells begin and end in its events', async () => {

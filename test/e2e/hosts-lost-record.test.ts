@@ -27,7 +27,8 @@ describe.skipIf(!hasTestHosts || !hasEtcd)(
 
     it('its state folder was deleted while it ran: found on its hosts by what agents wrote there, and stopped', async () => {
       await fleet.served();
-      rmSync(folder(), { recursive: true });
+      // It is written to meanwhile.
+      rmSync(folder(), { recursive: true, maxRetries: 20, retryDelay: 50 });
       expect((await fleet.box.run('stop', 'fleet')).stderr).toContain('[NO_DEPLOYMENT]');
       const { code, stdout, stderr } = await stop(fleet.box);
       expect(code, stderr).toBe(0);

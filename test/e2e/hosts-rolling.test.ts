@@ -43,24 +43,29 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
     view.processes
       .filter(isWorker)
       .map(({ host, pid }) => /^MARK=(.*)$/m.exec(fleet.host(host).run(`tr '\\0' '\\n' < /proc/${pid}/environ`))?.[1]);
-  /** No process runs twice: on each host as many workers and frontends as the snapshot says. */
-  const nothingDouble = (view: DeploymentSnapshot) => {
+  /** No process runs twice: on each host as many workers and frontends as the snapshot says, once those before are gone. */
+  const nothingDouble = async (view: DeploymentSnapshot) => {
     for (const host of fleet.net.hosts) {
-      const shims = host.processes().filter((line) => line.includes('/shim.sh ')).length;
-      expect(shims, `${host.name}: ${host.processes().join('\n')}`).toBe(
-        view.processes.filter((process) => process.host === host.name).length,
-      );
+      const wanted = view.processes.filter((process) => process.host === host.name).length;
+      const shims = () => host.processes().filter((line) => line.includes('/shim.sh '));
+      await waitFor(`${wanted} to run on ${host.name}`, () => shims().length === wanted).catch((error: Error) => {
+        throw new Error(`${error.message}: ${shims().join('\n')}`);
+      });
     }
   };
   const rolled = async (mark: string) => {
-    const after = await fleet.ready();
-    expect(after).toMatchObject({ change: null, scaled: [] });
+    await fleet.ready();
+    const after = await fleet.is('all to be proven, and no change under way', ({ state, change, scaled, pairs }) => {
+      const isProven = pairs.length > 0 && pairs.every((pair) => pair.state === 'proven');
+      return state === 'ready' && change === null && scaled.length === 0 && isProven;
+    });
     expect(record().rolling ?? null).toBeNull();
     expect(new Set(marks(after))).toEqual(new Set([mark]));
-    expect(new Set(after.pairs.map(({ state }) => state))).toEqual(new Set(['proven']));
-    nothingDouble(after);
+    await nothingDouble(after);
     return after;
   };
+  const nothingRunsOn = (name: string) =>
+    waitFor(`nothing to run on ${name}`, () => fleet.host(name).processes().length === 0);
 
   it('restart --rolling: workers that span hosts restart as one, and nothing is lost', async () => {
     const before = await fleet.ready();
@@ -100,7 +105,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
     expect(known.code, known.stderr).toBe(0);
     expect(record().spareHosts?.map(({ name }) => name)).toEqual(['host-3']);
     expect(pidsOf(await fleet.ready())).toEqual(pidsOf(before));
-    expect(fleet.host('host-3').processes()).toEqual([]);
+    await nothingRunsOn('host-3');
     fleet.writeRecipe(workers('two', 3));
     const asked = await fleet.serve('--rolling');
     expect(asked.code, asked.stderr).toBe(0);
@@ -122,7 +127,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('rolling changes over hosts', () => {
     const after = await rolled('two');
     expect(await traffic.end()).toEqual([]);
     expect(hostsOf(after)).toEqual(['host-1', 'host-3']);
-    expect(fleet.host('host-2').processes()).toEqual([]);
+    await nothingRunsOn('host-2');
     expect(named(after, 'frontend').pid).toBe(named(before, 'frontend').pid);
   });
 

@@ -35,17 +35,19 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
   const isBare = () => waitFor(`nothing to run on ${spare.name}`, () => spare.processes().length === 0, 60_000);
   /** As it was at first: no process was touched, and the spare host has no part. */
   const asBefore = async () => {
-    const now = await fleet.ready();
+    await fleet.ready();
+    const now = await fleet.is('as it was at first', (view) => {
+      const isWhole = view.state === 'ready' && view.change === null && view.scaled.length === 0;
+      return isWhole && !hostsOf(view).includes(spare.name);
+    });
     expect(pidsOf(now)).toEqual(pidsOf(first));
-    expect(now).toMatchObject({ change: null, scaled: [] });
-    expect(hostsOf(now)).not.toContain(spare.name);
     await isBare();
     return now;
   };
 
-  it('has no agent there at first', () => {
+  it('has no agent there at first', async () => {
     expect(hostsOf(first)).toEqual(['host-1', 'host-2']);
-    expect(spare.processes()).toEqual([]);
+    await isBare();
   });
 
   it('puts a worker there under load, and takes worker and agent away again; nothing is lost', async () => {
@@ -53,9 +55,12 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
     const traffic = steadyLoad(first.endpoint, 3);
     const up = await fleet.box.run('scale', 'decode=2');
     expect(up, up.stderr).toMatchObject({ code: 0, stdout: 'decode: 1 → 2 workers\n' });
-    const grown = await fleet.ready();
+    await fleet.ready();
+    const grown = await fleet.is('both pairs to be proven', ({ pairs }) =>
+      ['proven', 'proven'].every((state, at) => pairs[at]?.state === state),
+    );
+    expect(grown.pairs).toHaveLength(2);
     expect(named(grown, 'decode-1')).toMatchObject({ host: spare.name, state: 'ready' });
-    expect(grown.pairs.map(({ state }) => state)).toEqual(['proven', 'proven']);
     expect(hostsOf(grown)).toEqual(['host-1', 'host-2', spare.name]);
     expect(pidsOf(grown, 'decode-1')).toEqual(pidsOf(first));
     const seen = traffic.answered();
@@ -67,6 +72,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
     expect(down, down.stderr).toMatchObject({ code: 0 });
     await asBefore();
     expect(await traffic.end()).toEqual([]);
+    await waitFor('both to be told', () => fleet.events(since, 'host').length > 1);
     expect(fleet.events(since, 'host')).toEqual([
       `host  ${spare.name} takes part from now on`,
       `host  ${spare.name} has nothing to run any more: its agent has ended`,
@@ -82,10 +88,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
   });
 
   it('a host that cannot be reached gets nothing, and that is said; the others get it', async () => {
-    spare.run('for pid in $(pidof sshd sshd-session sshd-auth); do kill -KILL $pid; done');
+    spare.killSshd();
     const up = await fleet.box.run('scale', 'decode=2');
-    spare.run('/usr/sbin/sshd -f /run/sshd/sshd_config -E /run/sshd/log');
-    await spare.answers();
+    await spare.startSshd();
     expect(up, up.stderr).toMatchObject({ code: 0 });
     expect(up.stderr).toContain(`nothing new is put on ${spare.name}`);
     const grown = await fleet.ready();
@@ -107,7 +112,10 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('scale to a host that runs nothing ye
       expect(up.code, up.stderr).toBe(0);
       const grown = await fleet.ready();
       expect(named(grown, 'decode-1')).toMatchObject({ host: spare.name, state: 'ready' });
-      expect(spare.processes().filter((line) => line.includes('/shim.sh '))).toHaveLength(1);
+      const shims = () => spare.processes().filter((line) => line.includes('/shim.sh '));
+      await waitFor('one to run there', () => shims().length === 1).catch((error: Error) => {
+        throw new Error(`${error.message}: ${shims().join('; ')}`);
+      });
       expect(await fleet.box.run('scale', 'decode=1')).toMatchObject({ code: 0 });
       await asBefore();
     },

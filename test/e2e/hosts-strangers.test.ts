@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasEtcd } from '../helpers/etcd-server.ts';
 import { Fleet, named } from '../helpers/fleet.ts';
 import { hasTestHosts } from '../helpers/test-hosts.ts';
+import { waitFor } from '../helpers/until.ts';
 
 /** Long enough for a stranger to be there first. */
 const RESTART = '{ initialBackoff: 5s, maxBackoff: 5s }';
@@ -12,7 +13,7 @@ const squat = (node: string, address: string, port: number): string => {
     const { writeFileSync } = require("node:fs");
     const server = require("node:http").createServer((_, answer) => answer.end("{}"));
     const listen = () => server.listen(${port}, "${address}", () => writeFileSync("/tmp/squatting", String(process.pid)));
-    server.on("error", () => setTimeout(listen, 20));
+    server.on("error", () => { writeFileSync("/tmp/lurking", ""); setTimeout(listen, 20); });
     listen();`;
   return `${node} -e '${program}' >/dev/null 2>&1 &`;
 };
@@ -34,6 +35,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('a stranger on another host', () => {
     const host = fleet.host(before.host);
     const { hostname, port } = new URL(before.url);
     host.run(squat(`/proc/${agent.pid}/exe`, hostname, Number(port)));
+    await waitFor('it to have tried', () => host.run('ls /tmp').includes('lurking'));
     fleet.kill(before);
     const after = await fleet.is('decode-0 to be back', (now) => {
       const { state, generation } = named(now, 'decode-0');

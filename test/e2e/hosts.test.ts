@@ -4,6 +4,7 @@ import { ask, Sandbox } from '../helpers/deployment-sandbox.ts';
 import { hasEtcd } from '../helpers/etcd-server.ts';
 import type { TestHost } from '../helpers/test-host.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
+import { waitFor } from '../helpers/until.ts';
 
 /** The quickstart recipe on two hosts that have nothing of ours, by the command line alone. */
 describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
@@ -13,6 +14,12 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
   });
   afterAll(() => net?.[Symbol.asyncDispose]());
 
+  const nothingRuns = async () => {
+    for (const host of net.hosts)
+      await waitFor(`nothing to run on ${host.name}`, () => host.processes().length === 0).catch((error: Error) => {
+        throw new Error(`${error.message}: ${host.processes().join('; ')}`);
+      });
+  };
   const flags = (sandbox: Sandbox): string[] => {
     const entries = net.hosts.map((host) => JSON.stringify(net.entry(host)));
     const hosts = sandbox.file('hosts.yaml', `hosts:\n${entries.map((entry) => `  - ${entry}\n`).join('')}`);
@@ -39,8 +46,8 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
     await ask(snapshot.endpoint);
     const stopped = await sandbox.run('stop', 'quickstart');
     expect(stopped.code).toBe(0);
-    for (const host of net.hosts) expect(host.processes()).toEqual([]);
-    expect(sandbox.processes()).toEqual([]);
+    await nothingRuns();
+    await waitFor('nothing to run here', () => sandbox.processes().length === 0);
   });
 
   it('smoke goes through its whole life there, and every pair moves KV cache between them', async () => {
@@ -52,24 +59,22 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('serve on two hosts', () => {
     expect(checks.filter(({ failure }) => failure !== null)).toEqual([]);
     expect(checks.filter(({ name }) => name.endsWith('transfers KV blocks'))).toHaveLength(4);
     expect(checks.at(-1)?.name).toBe('leaves nothing');
-    for (const host of net.hosts) {
-      expect(host.processes()).toEqual([]);
-      expect(host.run('ls ~/.local/state/dynamo/deployments')).not.toContain('smoke-');
-    }
-    expect(sandbox.processes()).toEqual([]);
+    await nothingRuns();
+    for (const host of net.hosts) expect(host.run('ls ~/.local/state/dynamo/deployments')).not.toContain('smoke-');
+    await waitFor('nothing to run here', () => sandbox.processes().length === 0);
   });
 
   it('smoke names what stays on another host', async () => {
     await using sandbox = new Sandbox();
     const [, host] = net.hosts as [TestHost, TestHost];
     const args = ['smoke', 'quickstart', '--name', 'smoked', ...flags(sandbox)];
-    // Somebody who took the deployment's environment and will not go.
-    const stray = 'DYNAMO_DEPLOYMENT_DIR=$HOME/.local/state/dynamo/deployments/smoked setsid sleep 600';
+    // Somebody who takes the deployment's environment as soon as there is one, and will not go.
+    const dir = '$HOME/.local/state/dynamo/deployments/smoked';
+    const stray = `until [ -S ${dir}/agents/host-2/agent.sock ] || ls /tmp/dynamo-*/*.sock; do sleep 0.02; done; DYNAMO_DEPLOYMENT_DIR=${dir} exec setsid sleep 600`;
+    const pid = host.run(`(${stray}) </dev/null >/dev/null 2>&1 & echo $!`).trim();
     const smoke = sandbox.start(...args);
-    await smoke.readUntil(/ok {4}starts and is ready/);
-    const pid = host.run(`${stray} >/dev/null 2>&1 & echo $!`).trim();
     const code = await smoke.exited;
-    host.run(`kill ${pid}`);
+    host.run(`kill -KILL ${pid}`);
     expect(code).toBe(ERRORS.CHECK_FAILED.exit);
     expect(smoke.stdout).toMatch(/FAIL {2}leaves nothing .*\n {6}left behind: host-2: process \d+: sleep 600/);
   });
