@@ -83,7 +83,9 @@ const record: DeploymentRecord = {
   phase: 'failed',
   startedAt: '',
   startSteps: [{ step: 'agents', ms: 1, hosts: [{ host: 'local', ms: 1, parts: [] }] }],
-  error: new DynamoError('NOT_READY', 'late').toJSON(),
+  error: new DynamoError('PORT_IN_USE', 'taken', {
+    ports: [{ process: 'known', purpose: 'http', port: 8100 }],
+  }).toJSON(),
 };
 const snapshot = composeSnapshot({
   record,
