@@ -1,6 +1,7 @@
 import { DynamoError } from '../base/errors.ts';
 import type { FreshPort, ProcessSpec } from '../plan/launch-plan.ts';
 import { movePort } from '../plan/move-port.ts';
+import { portRun } from '../plan/port-run.ts';
 import type { EventLog } from '../supervise/event-log.ts';
 import { describeHolder } from './describe-holder.ts';
 import { tryBind } from './try-bind.ts';
@@ -52,19 +53,19 @@ export class FreshPorts {
   /** Undefined when it can have the port again. */
   async #whyTaken(spec: ProcessSpec, { purpose, count }: FreshPort): Promise<string | undefined> {
     const host = new URL(spec.url).hostname;
-    for (const port of runOf(spec.ports[purpose]!, count))
+    for (const port of portRun(spec.ports[purpose]!, count))
       if ((await this.#tryPort(port, host)) === 'in use') return `, which is ${describeHolder(port)}`;
     return undefined;
   }
 
   async #find(spec: ProcessSpec, fresh: FreshPort, lives: number, claimed: number[]): Promise<number> {
     const { purpose, count, first, last } = fresh;
-    const own = runOf(spec.ports[purpose] ?? first, count);
+    const own = portRun(spec.ports[purpose] ?? first, count);
     const host = new URL(spec.url).hostname;
     // Above those that others have, too: below may lie the port of a life of theirs that a peer still addresses.
     const above = fresh.whenTaken ? 0 : 1 + Math.max(0, ...this.#heldByOthers(spec, fresh));
     for (const start of candidates(Math.max(own[0]! + lives * count, above), fresh)) {
-      const run = runOf(start, count);
+      const run = portRun(start, count);
       const avoided = this.#taken(spec);
       if (run.some((port) => avoided.has(port) || claimed.includes(port))) continue;
       claimed.push(...run);
@@ -90,7 +91,7 @@ export class FreshPorts {
     return new Set([
       ...[spec, ...others].flatMap(({ ports, freshPorts = [] }) =>
         Object.entries(ports).flatMap(([purpose, port]) =>
-          runOf(port, freshPorts.find((fresh) => fresh.purpose === purpose)?.count ?? 1),
+          portRun(port, freshPorts.find((fresh) => fresh.purpose === purpose)?.count ?? 1),
         ),
       ),
       ...[...this.#claims].flatMap(([name, ports]) => (name === spec.name ? [] : ports)),
@@ -103,5 +104,3 @@ function* candidates(from: number, { count, first, last }: FreshPort): Generator
   const size = last - count + 1 - first + 1;
   for (let step = 0; step < size; step += 1) yield first + ((((from - first + step) % size) + size) % size);
 }
-
-const runOf = (port: number, count: number): number[] => Array.from({ length: count }, (_, index) => port + index);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
+import { attempt } from '../base/attempt.ts';
 import type { EngineHelp } from '../engines/engine.ts';
 import { parseHelp } from '../engines/flag-check.ts';
 import { findCommand } from '../hosts/find-command.ts';
@@ -105,12 +106,4 @@ function stampOf(file: string): string {
 function readKept(file: string): InstalledEngine | undefined {
   const kept = attempt(() => readJsonFile(file), undefined) as Partial<InstalledEngine> | undefined;
   return kept && Array.isArray(kept.flags) ? { version: kept.version ?? null, flags: kept.flags } : undefined;
-}
-
-function attempt<T>(action: () => T, otherwise: T): T {
-  try {
-    return action();
-  } catch {
-    return otherwise;
-  }
 }

@@ -68,24 +68,11 @@ export class PairProver {
     peers: readonly InstanceRecord[],
     signal: AbortSignal,
   ): Promise<InstanceRecord[]> {
-    const failed: InstanceRecord[] = [];
-    let failure: unknown;
-    let works = false;
-    for (const peer of peers.slice(0, PROVEN_PEERS)) {
-      signal.throwIfAborted();
-      const own = endOf(spec);
-      const [prefill, decode] = spec.role === 'prefill' ? [own, peer] : [peer, own];
-      try {
-        await this.#prove(pairToProve(prefill, decode));
-        works = true;
-      } catch (error) {
-        failure = error;
-        failed.push(peer);
-      }
-    }
-    signal.throwIfAborted();
-    if (!works && failure !== undefined) throw failure;
-    return failed;
+    const asked = peers.slice(0, PROVEN_PEERS);
+    const failed = await this.#tryPeers(spec, asked, signal);
+    const last = failed.at(-1);
+    if (last && failed.length === asked.length) throw last.error;
+    return failed.map(({ peer }) => peer);
   }
 
   /** Those of the peers whose pair with it does not work. Throws nothing but the signal's reason. */
@@ -94,14 +81,27 @@ export class PairProver {
     peers: readonly InstanceRecord[],
     signal: AbortSignal,
   ): Promise<InstanceRecord[]> {
-    const failing: InstanceRecord[] = [];
+    return (await this.#tryPeers(spec, peers, signal)).map(({ peer }) => peer);
+  }
+
+  /** One pair after the other; those that do not work. Throws nothing but the signal's reason. */
+  async #tryPeers(
+    spec: ProcessSpec,
+    peers: readonly InstanceRecord[],
+    signal: AbortSignal,
+  ): Promise<{ peer: InstanceRecord; error: unknown }[]> {
+    const failed: { peer: InstanceRecord; error: unknown }[] = [];
     for (const peer of peers) {
       signal.throwIfAborted();
       const [prefill, decode] = spec.role === 'prefill' ? [endOf(spec), peer] : [peer, endOf(spec)];
-      await this.#prove(pairToProve(prefill, decode)).catch(() => failing.push(peer));
+      try {
+        await this.#prove(pairToProve(prefill, decode));
+      } catch (error) {
+        failed.push({ peer, error });
+      }
     }
     signal.throwIfAborted();
-    return failing;
+    return failed;
   }
 
   async #prove(pair: ProvePair): Promise<PairSnapshot> {

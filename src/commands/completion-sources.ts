@@ -1,3 +1,4 @@
+import { attempt } from '../base/attempt.ts';
 import { readRecord } from '../deployment/record.ts';
 import { deploymentDir, deploymentPaths, listDeploymentNames } from '../deployment/state-dir.ts';
 import { TEMPLATES } from '../init/templates.ts';
@@ -42,11 +43,3 @@ const upNames = (env: NodeJS.ProcessEnv): string[] =>
 
 const stateOf = (name: string, env: NodeJS.ProcessEnv): string =>
   attempt(() => readRecord(deploymentPaths(deploymentDir(name, env)).record)?.phase ?? '', '');
-
-function attempt<T>(look: () => T, otherwise: T): T {
-  try {
-    return look();
-  } catch {
-    return otherwise;
-  }
-}

@@ -2,7 +2,6 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { connectSocket } from '../base/unix-socket.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
-import { hostPlaces } from '../hosts/host-places.ts';
 import { findKit } from '../hosts/kit/find-kit.ts';
 import {
   type AgentMethods,
@@ -12,14 +11,13 @@ import {
 } from '../supervise/protocol.ts';
 import { type Methods, type Notifications, RpcPeer } from '../supervise/rpc.ts';
 import { socketPath, socketPathOf } from '../supervise/socket-path.ts';
+import { placesOn } from './places-on.ts';
 import type { DeploymentRecord } from './record.ts';
 import { agentPaths } from './state-dir.ts';
 
 const OBSERVE_TIMEOUT_MS = 3_000;
 /** Logging in to a host that does not answer must not keep `status` for long. */
 const REMOTE_TIMEOUT_MS = 15_000;
-/** Where a host's home is, and who we are there. */
-const WHERE = 'printf "%s\\n" "$HOME"; id -u';
 
 /** What each agent of a deployment says, all asked at once; no entry for one that does not answer. `dir`: its folder here. */
 export async function observeAgents(record: DeploymentRecord, dir: string): Promise<Map<string, AgentStatus>> {
@@ -44,13 +42,11 @@ async function observeElsewhere(entry: HostEntry, deployment: string): Promise<A
   const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
   const { SshTransport } = await import('../hosts/ssh/ssh-transport.ts'); // loaded only where it is needed
   await using transport = await SshTransport.connect(entry, { signal });
-  const { stdout } = await transport.exec(['sh', '-c', WHERE], { signal });
-  const [home = '', uid] = stdout.toString('utf8').trim().split('\n');
-  const { stateDir, kitDir } = hostPlaces(entry, home);
+  const { stateDir, kitDir, uid } = await placesOn(entry, transport, signal);
   // Where forwarding is off, the kit that runs there connects for us.
   transport.bridgeBy([path.posix.join(kitDir, (await findKit()).id, 'dynamo'), 'bridge']);
   const dir = path.posix.join(stateDir, 'deployments', deployment);
-  return observe(await transport.connectSocket(socketPathOf(agentPaths(dir, entry.name).dir, 'agent', Number(uid))));
+  return observe(await transport.connectSocket(socketPathOf(agentPaths(dir, entry.name).dir, 'agent', uid)));
 }
 
 async function observe(socket: Duplex): Promise<AgentStatus> {

@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+import { attempt } from '../base/attempt.ts';
 import { commandOf } from './process-facts.ts';
 import { type ListeningSocket, listeningSockets } from './tcp-sockets.ts';
 
@@ -36,12 +37,5 @@ export function socketsOf(pid: number): Set<string> | undefined {
 }
 
 // A process may end between two looks, and others' descriptors are not ours to see: both count as nothing there.
-function attempt<T>(action: () => T, otherwise: T): T {
-  try {
-    return action();
-  } catch {
-    return otherwise;
-  }
-}
 const list = (folder: string): string[] => attempt(() => readdirSync(folder), []);
 const link = (file: string): string => attempt(() => readlinkSync(file), '');

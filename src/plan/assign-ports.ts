@@ -1,5 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
 import type { HostFacts } from '../hosts/host-facts.ts';
+import { portRun } from './port-run.ts';
 
 /** Hands out TCP ports of one host: below the ephemeral range, past everything that listens or is spoken for. */
 export interface PortBook {
@@ -20,8 +21,7 @@ export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): Po
     // A kernel that may use every port for outgoing connections leaves no range that is safe.
     const last = facts.ephemeralPorts.first > from ? facts.ephemeralPorts.first - 1 : 65_535;
     for (let first = from; first + count - 1 <= last; ) {
-      const run = Array.from({ length: count }, (_, offset) => first + offset);
-      const obstacle = run.findLast((port) => taken.has(port));
+      const obstacle = portRun(first, count).findLast((port) => taken.has(port));
       if (obstacle === undefined) return first;
       if (facts.listeningPorts.includes(obstacle)) passedOver.add(obstacle);
       first = obstacle + 1;
@@ -39,7 +39,7 @@ export function openPortBook(facts: HostFacts, alsoTaken: readonly number[]): Po
     next,
     take(from, count = 1) {
       const first = next(from, count);
-      for (let port = first; port < first + count; port += 1) taken.add(port);
+      for (const port of portRun(first, count)) taken.add(port);
       return first;
     },
     reserve: (port) => void taken.add(port),

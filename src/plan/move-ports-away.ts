@@ -1,5 +1,6 @@
 import type { ProcessSpec } from './launch-plan.ts';
 import { movePort } from './move-port.ts';
+import { portRun } from './port-run.ts';
 
 /**
  * A process with other ports where its own are among `taken` and a restart may choose them anew; the rest of it stays. `taken` gets those that
@@ -9,16 +10,13 @@ export function movePortsAway(spec: ProcessSpec, taken: Set<number>): ProcessSpe
   let moved = spec;
   for (const fresh of spec.freshPorts ?? []) {
     const { purpose, count, first, last } = fresh;
-    const isFree = (start: number) => runOf(start, count).every((port) => !taken.has(port));
+    const isFree = (start: number) => portRun(start, count).every((port) => !taken.has(port));
     const own = spec.ports[purpose];
     if (own === undefined || spec.fixedPorts.includes(purpose) || isFree(own)) continue;
-    const start = runOf(first, last - first - count + 2).find(isFree);
+    const start = portRun(first, last - first - count + 2).find(isFree);
     if (start === undefined) continue;
-    for (const port of runOf(start, count)) taken.add(port);
+    for (const port of portRun(start, count)) taken.add(port);
     moved = movePort(moved, purpose, start);
   }
   return moved;
 }
-
-const runOf = (first: number, count: number): number[] =>
-  Array.from({ length: Math.max(0, count) }, (_, index) => first + index);

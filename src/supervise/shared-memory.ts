@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { readJsonFile, writeFileAtomic } from '../base/atomic-file.ts';
+import { attempt } from '../base/attempt.ts';
 
 /** Where shared memory with a name lies on Linux. */
 export const SHARED_MEMORY_DIR = '/dev/shm';
@@ -106,12 +107,3 @@ export function removeLeftShared(runDir: string, dir: string = SHARED_MEMORY_DIR
 }
 
 const allPids = (): number[] => readdirSync('/proc').map(Number).filter(Number.isInteger);
-
-// Processes and files may be gone between two looks, and others' are not ours to see.
-function attempt<T>(action: () => T, otherwise: T): T {
-  try {
-    return action();
-  } catch {
-    return otherwise;
-  }
-}

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { HostEntry } from '../../hosts/host-entry.ts';
-import { hostPlaces } from '../../hosts/host-places.ts';
 import { openTransport } from '../../hosts/open-transport.ts';
+import { placesOn } from '../places-on.ts';
 import type { DeploymentRecord } from '../record.ts';
 import { deploymentDir, deploymentPaths } from '../state-dir.ts';
 import { LocalLogFiles, type LogFiles } from './log-files.ts';
@@ -45,8 +45,7 @@ async function openRemote(
   signal: AbortSignal | undefined,
 ): Promise<LogFiles> {
   const transport = disposables.use(await openTransport(entry, signal));
-  const { stdout } = await transport.exec(['printenv', 'HOME'], signal ? { signal } : {});
-  const { stateDir } = hostPlaces(entry, stdout.toString('utf8').trim());
+  const { stateDir } = await placesOn(entry, transport, signal);
   return new RemoteLogFiles(transport, path.posix.join(stateDir, 'deployments', deployment, 'logs'));
 }
 
