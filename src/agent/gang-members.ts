@@ -59,8 +59,10 @@ export class GangMembers {
   constructor(context: GangContext, isCommitted: (name: string) => boolean) {
     this.#context = context;
     this.#isCommitted = isCommitted;
-    this.reservations = new Reservations(context.deployment, (gpu) =>
-      this.all.some((process) => process.running && process.spec.gpus.includes(gpu)),
+    this.reservations = new Reservations(
+      context.deployment,
+      (gpu) => this.all.some((process) => process.running && process.spec.gpus.includes(gpu)),
+      context.signal,
     );
     this.prover = new PairProver(context);
     this.groups = new GroupRestarts(() => this.all, context.events);

@@ -1,6 +1,6 @@
 import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as timer } from 'node:timers/promises';
+import { sleep } from '../base/abort.ts';
 import { explainWriteError } from '../base/atomic-file.ts';
 import { DynamoError, messageOf, systemCode } from '../base/errors.ts';
 import { portHolder } from '../hosts/port-holder.ts';
@@ -21,9 +21,14 @@ export class Reservations {
   readonly #deployment: string;
   readonly #gpuLocks = new Map<number, FileLock>();
   readonly #ownsGpu: (gpu: number) => boolean;
+  readonly #signal: AbortSignal;
 
-  /** `ownsGpu`: whether a living process of this deployment, perhaps of an earlier agent, has the GPU: its shim holds the lock. */
-  constructor(deployment: string, ownsGpu: (gpu: number) => boolean) {
+  /**
+   * `ownsGpu`: whether a living process of this deployment, perhaps of an earlier agent, has the GPU: its shim holds the lock. `signal`
+   * ends what waits, with its reason.
+   */
+  constructor(deployment: string, ownsGpu: (gpu: number) => boolean, signal: AbortSignal) {
+    this.#signal = signal;
     this.#deployment = deployment;
     this.#ownsGpu = ownsGpu;
   }
@@ -46,7 +51,7 @@ export class Reservations {
       } catch (error) {
         if (tries === LOCK_TRIES || !(error instanceof DynamoError) || error.code !== 'GPU_UNAVAILABLE') throw error;
       }
-      await timer(LOCK_PAUSE_MS);
+      await sleep(LOCK_PAUSE_MS, this.#signal);
     }
   }
 

@@ -63,7 +63,7 @@ export async function startFrontend(options: FrontendOptions, discovery: Discove
     idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS,
     connectTimeoutMs: DEFAULT_CONNECT_TIMEOUT_MS,
     silenceTimeoutMs: options.requestTimeoutMs,
-    silence: watchSilence(() => context),
+    silence: watchSilence(() => context, stop.signal),
     signal: stop.signal,
   });
   const context: FrontendContext = {

@@ -11,8 +11,11 @@ const PROOF_MS = 2_000;
 /** A cut network that is mended sooner costs no stream that has begun; a machine that lost its power must not hold one for ever. */
 const GIVE_UP_MS = 60_000;
 
-/** What silence of a machine means for the workers of a frontend: they become suspect, and others take their requests. */
-export function watchSilence(context: () => FrontendContext, tryKnock = knock): PoolSilence {
+/**
+ * What silence of a machine means for the workers of a frontend: they become suspect, and others take their requests. Attempts to
+ * connect that are under way end with the signal.
+ */
+export function watchSilence(context: () => FrontendContext, signal: AbortSignal, tryKnock = knock): PoolSilence {
   const known = (origin: Origin): KnownInstance | undefined =>
     context()
       .instances.list()
@@ -20,7 +23,7 @@ export function watchSilence(context: () => FrontendContext, tryKnock = knock): 
   // Discovery may give a worker up while requests still wait for it.
   const records = new WeakMap<Origin, Instance>();
   const recordOf = (origin: Origin): Instance | undefined => known(origin)?.record ?? records.get(origin);
-  const machines = new Machines(tryKnock);
+  const machines = new Machines(tryKnock, signal);
   return {
     knock: tryKnock,
     doubted(origin) {
@@ -72,9 +75,15 @@ class Machines {
   readonly #knock: typeof knock;
   readonly #answeredAtMs = new WeakMap<Origin, number>();
   readonly #asked = new WeakMap<Origin, { knock: Knock; atMs: number }>();
+  readonly #underWay = new Set<Knock>();
+  readonly #signal: AbortSignal;
 
-  constructor(tryKnock: typeof knock) {
+  constructor(tryKnock: typeof knock, signal: AbortSignal) {
     this.#knock = tryKnock;
+    this.#signal = signal;
+    signal.addEventListener('abort', () => {
+      for (const attempt of this.#underWay) this.#end(attempt);
+    });
   }
 
   /** Asks it when there is no answer of late: the next call may know more. */
@@ -83,9 +92,19 @@ class Machines {
     if (nowMs - (this.#answeredAtMs.get(origin) ?? Number.NEGATIVE_INFINITY) < PROOF_MS) return true;
     const asked = this.#asked.get(origin);
     if (asked !== undefined && nowMs - asked.atMs < PROOF_MS) return false;
-    asked?.knock.end();
-    const attempt = this.#knock(origin, () => this.#answeredAtMs.set(origin, performance.now()));
+    if (asked) this.#end(asked.knock);
+    if (this.#signal.aborted) return false;
+    const attempt = this.#knock(origin, () => {
+      this.#answeredAtMs.set(origin, performance.now());
+      this.#underWay.delete(attempt);
+    });
+    this.#underWay.add(attempt);
     this.#asked.set(origin, { knock: attempt, atMs: nowMs });
     return false;
+  }
+
+  #end(attempt: Knock): void {
+    this.#underWay.delete(attempt);
+    attempt.end();
   }
 }

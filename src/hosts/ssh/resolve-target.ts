@@ -34,18 +34,30 @@ const MOST_JUMPS = 8;
 
 /**
  * The connections that lead to a host, the host itself last. What the target says counts; what it leaves out comes from
- * `~/.ssh/config`, then from defaults. Throws `HOST_UNREACHABLE` for settings that cannot work.
+ * `~/.ssh/config`, then from defaults. The signal ends commands that the configuration has run. Throws `HOST_UNREACHABLE` for settings
+ * that cannot work.
  */
-export function resolveTarget(target: SshTarget, user: SshUser = thisUser()): SshHop[] {
-  return hops(target, user, target.name, 0);
+export async function resolveTarget(
+  target: SshTarget,
+  user: SshUser = thisUser(),
+  signal?: AbortSignal,
+): Promise<SshHop[]> {
+  return hops(target, { user, signal }, target.name, 0);
 }
 
-function hops(target: SshTarget, user: SshUser, name: string, depth: number): SshHop[] {
+/** Who asks, and until when. */
+interface Asker {
+  user: SshUser;
+  signal: AbortSignal | undefined;
+}
+
+async function hops(target: SshTarget, asker: Asker, name: string, depth: number): Promise<SshHop[]> {
+  const { user } = asker;
   if (depth > MOST_JUMPS)
     throw new DynamoError('HOST_UNREACHABLE', `${name}: its jump hosts go round in a circle`, {
       hint: 'Look at `jump` in the hosts file and ProxyJump in ~/.ssh/config.',
     });
-  const config = configOf(target, user);
+  const config = await configOf(target, asker);
   const address = expandTokens(config.hostName ?? target.address, { h: target.address }, `${name}: HostName`);
   const hop: SshHop = {
     name,
@@ -59,20 +71,22 @@ function hops(target: SshTarget, user: SshUser, name: string, depth: number): Ss
     keyName: config.hostKeyAlias ?? address.replace(/^\[(.*)\]$/, '$1'),
   };
   hop.keyFiles = keyFiles(target, config, user, hop);
-  const jumps = jumpsTo(target, config, user, depth);
+  const jumps = await jumpsTo(target, config, asker, depth);
   if (jumps.length === 0) hop.proxyCommand = proxyCommand(target, config, hop);
   return [...jumps, hop];
 }
 
-function jumpsTo(target: SshTarget, config: SshConfig, user: SshUser, depth: number): SshHop[] {
-  if (target.jump) return hops(target.jump, user, `jump host ${target.jump.name}`, depth + 1);
+async function jumpsTo(target: SshTarget, config: SshConfig, asker: Asker, depth: number): Promise<SshHop[]> {
+  if (target.jump) return hops(target.jump, asker, `jump host ${target.jump.name}`, depth + 1);
   if (config.proxyJump === undefined || config.proxyJump === 'none') return [];
   // `a,b` means through a, then b. Only the first of the list may bring jumps of its own.
-  return config.proxyJump.split(',').flatMap((word, index) => {
+  const all: SshHop[] = [];
+  for (const [index, word] of config.proxyJump.split(',').entries()) {
     const jump = parseJump(word.trim());
-    const way = hops(jump, user, `jump host ${jump.name}`, depth + 1);
-    return index === 0 ? way : way.slice(-1).map((hop) => ({ ...hop, proxyCommand: null }));
-  });
+    const way = await hops(jump, asker, `jump host ${jump.name}`, depth + 1);
+    all.push(...(index === 0 ? way : way.slice(-1).map((hop) => ({ ...hop, proxyCommand: null }))));
+  }
+  return all;
 }
 
 /** The command of a host that is reached through one, its tokens filled in. */
@@ -106,7 +120,7 @@ function parseJump(word: string): SshTarget {
   return { name: address, address, user, port: port === undefined ? undefined : Number(port) };
 }
 
-function configOf(target: SshTarget, user: SshUser): SshConfig {
+function configOf(target: SshTarget, { user, signal }: Asker): Promise<SshConfig> {
   const own = path.join(user.home, '.ssh', 'config');
   const texts = [own, user.systemConfig].map((file) => ({ file, text: readText(file), folder: path.dirname(file) }));
   const machine = os.hostname();
@@ -115,7 +129,7 @@ function configOf(target: SshTarget, user: SshUser): SshConfig {
     user: target.user,
     include: (pattern, folder) =>
       glob(path.resolve(folder, expandHome(pattern, user))).map((file) => ({ file, text: readText(file) })),
-    exec: (command, place) => runMatchCommand(command, place, user),
+    exec: (command, place) => runMatchCommand(command, place, { env: user.env, signal }),
     addresses: () =>
       Object.values(os.networkInterfaces()).flatMap((all) =>
         (all ?? []).filter(({ internal }) => !internal).map(({ address }) => address),

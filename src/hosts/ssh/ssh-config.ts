@@ -40,7 +40,7 @@ export interface SshConfigContext {
   /** The files an Include line stands for. */
   include(pattern: string, folder: string): Pick<SshConfigText, 'file' | 'text'>[];
   /** Runs a command of `Match exec` and says whether it ended with 0; `place` is its `FILE:LINE`. */
-  exec(command: string, place: string): boolean;
+  exec(command: string, place: string): Promise<boolean>;
   addresses(): readonly string[];
   /** More tokens for `Match exec`: `%d`, `%L`, `%l`, `%i`. */
   tokens?: Readonly<Record<string, string>>;
@@ -68,29 +68,33 @@ interface Reading {
 const DEEPEST = 16;
 
 /** What the files, the user's before the system's, say of a host. Throws `HOST_UNREACHABLE` for lines that cannot be judged. */
-export function readSshConfig(texts: readonly SshConfigText[], host: string, context: SshConfigContext): SshConfig {
+export async function readSshConfig(
+  texts: readonly SshConfigText[],
+  host: string,
+  context: SshConfigContext,
+): Promise<SshConfig> {
   const reading: Reading = { host, context, config: { identityFiles: [] }, final: false, wantsFinal: false };
-  for (const text of texts) apply(text, reading, 0);
+  for (const text of texts) await apply(text, reading, 0);
   if (!reading.wantsFinal) return reading.config;
   // As OpenSSH does for `Match final`: all once more, what is known already counts.
   const { identityFiles } = reading.config;
   const second: Reading = { ...reading, config: { ...reading.config, identityFiles: [] }, final: true };
-  for (const text of texts) apply(text, second, 0);
+  for (const text of texts) await apply(text, second, 0);
   const files = [...new Set([...identityFiles, ...second.config.identityFiles])];
   return { ...second.config, identityFiles: files };
 }
 
-function apply(source: SshConfigText, reading: Reading, depth: number): void {
+async function apply(source: SshConfigText, reading: Reading, depth: number): Promise<void> {
   const { context, config } = reading;
   let active = true;
   for (const line of parseLines(source)) {
     if (line.keyword === 'host') active = matchesList(reading.host, line.words);
-    else if (line.keyword === 'match') active = matches(line, reading);
+    else if (line.keyword === 'match') active = await matches(line, reading);
     else if (!active) continue;
     else if (line.keyword === 'include') {
       if (depth >= DEEPEST) continue;
       for (const { file, text } of line.words.flatMap((word) => context.include(word, source.folder)))
-        apply({ ...source, file, text }, reading, depth + 1);
+        await apply({ ...source, file, text }, reading, depth + 1);
     } else set(config, line);
   }
 }
@@ -162,7 +166,7 @@ function set(config: SshConfig, { keyword, words, rest, place }: Line): void {
   }
 }
 
-function matches({ words, place }: Line, reading: Reading): boolean {
+async function matches({ words, place }: Line, reading: Reading): Promise<boolean> {
   const { host: originalHost, context, config, final } = reading;
   const host = expandTokens(config.hostName ?? originalHost, { h: originalHost }, place);
   const user = context.user ?? config.user ?? context.localUser;
@@ -176,7 +180,7 @@ function matches({ words, place }: Line, reading: Reading): boolean {
     addresses: context.addresses,
   };
   const subject = { originalHost, host, user, localUser: context.localUser, tag: config.tag ?? '', final };
-  const result = judgeMatch(words, subject, machine, place);
+  const result = await judgeMatch(words, subject, machine, place);
   reading.wantsFinal ||= result.wantsFinal;
   return result.matches;
 }

@@ -19,7 +19,7 @@ export interface MatchSubject {
 /** The machine that a configuration is read on. */
 export interface MatchMachine {
   /** Runs a command of `Match exec`, tokens expanded, and says whether it ended with 0. */
-  exec(command: string): boolean;
+  exec(command: string): Promise<boolean>;
   /** Addresses of this machine, for `Match localnetwork`. */
   addresses(): readonly string[];
 }
@@ -30,12 +30,12 @@ export type MatchResult = { matches: boolean; wantsFinal: boolean };
  * Judges a Match line by the rules of ssh_config(5): all criteria must hold, `!` turns one round, and one that fails keeps the commands
  * after it from being run. Throws `HOST_UNREACHABLE` with the line for a criterion that cannot be judged. `place`: `FILE:LINE`.
  */
-export function judgeMatch(
+export async function judgeMatch(
   words: readonly string[],
   subject: MatchSubject,
   machine: MatchMachine,
   place: string,
-): MatchResult {
+): Promise<MatchResult> {
   const result = { matches: words.length > 0, wantsFinal: false };
   for (let at = 0; at < words.length; at += 1) {
     const raw = words[at]!;
@@ -47,7 +47,7 @@ export function judgeMatch(
     const value = takesValue ? words[++at] : '';
     if (!result.matches) continue;
     if (value === undefined) throw cannotJudge(place, words, `\`${raw}\` has no value`);
-    result.matches = holds(criterion, value, subject, machine, place, words) !== negated;
+    result.matches = (await holds(criterion, value, subject, machine, place, words)) !== negated;
   }
   return result;
 }
@@ -59,7 +59,7 @@ function holds(
   machine: MatchMachine,
   place: string,
   words: readonly string[],
-): boolean {
+): boolean | Promise<boolean> {
   switch (criterion) {
     case 'all':
       return true;

@@ -39,7 +39,7 @@ export class SshTransport implements HostTransport {
 
   /** Logs in. Throws `HOST_UNREACHABLE` with what to do about it. */
   static async connect(target: SshTarget, options: SshTransportOptions = {}): Promise<SshTransport> {
-    const hops = resolveTarget(target, options.user);
+    const hops = await resolveTarget(target, options.user, options.signal);
     const connect = () => connectSsh(hops, options);
     return new SshTransport(target.name, describeHop(hops.at(-1)!), await connect(), () =>
       connectSsh(hops, { ...options, signal: undefined }),

@@ -20,15 +20,18 @@ function frontend(names: string[], decodeFallback = false) {
     pool: { dropIdle: ({ hostname }: { hostname: string }) => dropped.push(hostname) },
   } as unknown as FrontendContext;
   const knocks: { hostname: string; answered: () => void }[] = [];
+  const ended: string[] = [];
+  const stop = new AbortController();
   const silence = watchSilence(
     () => context,
+    stop.signal,
     ({ hostname }, answered) => {
       knocks.push({ hostname, answered });
-      return { isOut: true, end() {} };
+      return { isOut: true, end: () => void ended.push(hostname) };
     },
   );
   const known = (name: string) => instances.get(name)!;
-  return { silence, instances, known, knocks, dropped };
+  return { silence, instances, known, knocks, ended, stop, dropped };
 }
 
 describe('a worker that fell silent', () => {
@@ -39,6 +42,17 @@ describe('a worker that fell silent', () => {
     silence.silent(origin, 4_711);
     expect(known('prefill-0').suspicion).toEqual({ why: 'silent', sinceMs: 4_711 });
     expect([silence.isAvoided(origin), known('prefill-1').suspicion, dropped]).toEqual([true, null, ['10.0.0.1']]);
+  });
+
+  it('is no longer asked about when the frontend ends, nor is anybody who has answered', () => {
+    const { silence, known, knocks, ended, stop } = frontend(['prefill-0', 'prefill-1', 'prefill-2']);
+    silence.doubted(known('prefill-0').origin);
+    expect(knocks.map(({ hostname }) => hostname)).toEqual(['10.0.0.2', '10.0.0.3']);
+    knocks[0]!.answered();
+    stop.abort();
+    expect(ended).toEqual(['10.0.0.3']);
+    silence.doubted(known('prefill-1').origin);
+    expect(knocks).toHaveLength(2);
   });
 
   it('leaves its requests to another only when the machine of that one answers: else this one may be what is cut off', () => {
