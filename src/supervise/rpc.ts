@@ -3,6 +3,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   createMessageConnection,
+  ErrorCodes,
   type MessageConnection,
   ResponseError,
   StreamMessageReader,
@@ -108,6 +109,11 @@ export class RpcPeer<
       if (options.timeoutMs !== undefined) races.push(rejectAfter(options.timeoutMs, method, timeout.signal));
       return await Promise.race(races);
     } catch (error) {
+      // What could not be written tells that the other side has gone, before the stream does.
+      if (error instanceof ResponseError && error.code === ErrorCodes.MessageWriteError) {
+        this.#socket.destroy();
+        await this.closed;
+      }
       throw fromResponseError(error, method);
     } finally {
       this.#waiting -= 1;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import type net from 'node:net';
 import path from 'node:path';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DynamoError } from '../../../src/base/errors.ts';
 import { connectSocket } from '../../../src/base/unix-socket.ts';
@@ -114,6 +115,17 @@ describe('a peer that vanishes', () => {
     accepted[0]!.close();
     await rejected;
     await peer.closed;
+    expect(peer.open).toBe(false);
+  });
+
+  it('before a request could be written to it is known to have gone when that is rejected', async () => {
+    const gone = new Duplex({
+      read: () => {},
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+      destroy: (error, done) => void setImmediate(() => setImmediate(done, error)),
+    });
+    const peer: ClientPeer = new RpcPeer<Record<never, never>, Served, Record<never, never>, Told>(gone).listen();
+    await expect(peer.request('echo', { text: '' })).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
     expect(peer.open).toBe(false);
   });
 
