@@ -23,6 +23,8 @@ import { thisTerminal, wantsScreen } from './wants-screen.ts';
 
 /** Between looks for a controller, while none runs. */
 const LOOK_MS = 500;
+/** A controller that has just adopted a deployment asks its agents, and new agents ask the processes: for this long at most. */
+const ADOPTION_MS = 5_000;
 
 /** `dynamo serve`: plans, makes sure a controller attends the deployment, shows what it does, and stops it on the first signal. */
 export async function runServe(recipe: string, flags: ServeFlags): Promise<void> {
@@ -71,6 +73,7 @@ class ServeSession {
   #latest: DeploymentSnapshot | undefined;
   #wake: () => void = () => {};
   #announced = false;
+  readonly #ended = new AbortController();
 
   constructor(prepared: PreparedLaunch, flags: ServeFlags, began: number) {
     this.#prepared = prepared;
@@ -83,6 +86,7 @@ class ServeSession {
     try {
       await this.#run();
     } finally {
+      this.#ended.abort();
       this.#output.close();
     }
   }
@@ -172,6 +176,13 @@ class ServeSession {
   async #attend(outcome: StartOutcome, signals: SignalCount): Promise<void> {
     let { peer } = outcome;
     const { how } = outcome;
+    let asks = how === 'adopted';
+    void pause(ADOPTION_MS, this.#ended.signal).then(() => {
+      asks = false;
+      this.#wake();
+    });
+    const isAsking = ({ processes }: DeploymentSnapshot): boolean =>
+      asks && processes.some(({ state }) => state === 'unknown' || state === 'starting');
     const wakeOnClose = () => void peer.closed.then(() => this.#wake());
     wakeOnClose();
     for (;;) {
@@ -186,7 +197,8 @@ class ServeSession {
         wakeOnClose();
         continue;
       }
-      if ((state === 'ready' || (state === 'degraded' && how !== 'started')) && !this.#announced) {
+      const isKnown = state === 'ready' || (state === 'degraded' && how !== 'started' && !isAsking(this.#latest!));
+      if (isKnown && !this.#announced) {
         this.#announce(how);
         if (this.#flags.detach) return;
       }
