@@ -11,6 +11,7 @@ import { splitObstacleIn } from '../openai/leg-fields.ts';
 import { ClientLink } from './client-link.ts';
 import { DIALECTS } from './flow/dialects.ts';
 import { type PreparedRequest, withUsageAsked } from './flow/prepared-request.ts';
+import { nobodyLeft } from './flow/retry.ts';
 import { serveEmbeddings } from './flow/serve-embeddings.ts';
 import { serveRaced } from './flow/serve-raced.ts';
 import { serveSplit } from './flow/serve-split.ts';
@@ -102,7 +103,10 @@ function prepare(context: FrontendContext, given: RawRequest): PreparedRequest {
 async function route(context: FrontendContext, prepared: PreparedRequest): Promise<void> {
   const has = (role: WorkerRole) => prepared.model.routers.has(role);
   if (prepared.request.kind === 'embeddings') return serveEmbeddings(context, prepared);
-  if (!has('decode')) return serveWhole(context, prepared, 'aggregated');
+  if (!has('decode')) {
+    if (has('prefill') && !has('aggregated')) throw nobodyLeft(prepared, 'decode', undefined);
+    return serveWhole(context, prepared, 'aggregated');
+  }
   if (!has('prefill') && has('aggregated')) return serveWhole(context, prepared, 'aggregated');
   const dialect = DIALECTS[prepared.model.kvTransfer ?? 'vllm-nixl'];
   const obstacle = splitObstacleIn(dialect.fields, prepared.request.fields);
