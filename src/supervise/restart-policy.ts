@@ -32,7 +32,10 @@ export function decideRestart(rule: RestartRule, exit: ProcessExit, attempt: num
   if (rule.policy === 'on-failure' && clean) return { action: 'done', reason: `${how}; restart policy is on-failure` };
   const current = exit.readyForMs >= rule.resetAfterMs ? 0 : attempt;
   if (current >= rule.maxRestarts)
-    return { action: 'fail', reason: `${how}; it was restarted ${current} times in a row` };
+    return {
+      action: 'fail',
+      reason: `${how}; it was restarted ${current === 1 ? 'once' : `${current} times in a row`}`,
+    };
   const delayMs = backoffDelay(rule.backoff, current, random);
   return {
     action: 'restart',
