@@ -3,9 +3,10 @@ import { defineConfig } from 'vitest/config';
 /** Tests over several hosts. */
 const HOSTS = ['test/integration/hosts/**/*.test.ts', 'test/e2e/hosts*.test.ts'];
 
-/** A kill at every step, every row of the unattended matrix: minutes of starts and stops. */
+/** A kill at every step, every row of the unattended matrix, every output of docs/operations.md: minutes of starts and stops. */
 const MATRIX = [
   'test/integration/supervise/sigkill-matrix.test.ts',
+  'test/e2e/operations-page.test.ts',
   'test/e2e/rolling.test.ts',
   'test/e2e/scale.test.ts',
   'test/e2e/unattended-matrix.test.ts',
