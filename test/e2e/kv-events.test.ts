@@ -15,9 +15,12 @@ describe('KV events of a deployment', () => {
     expect((await box.run('serve', box.file('recipe.yaml', RECIPE), '--detach')).code).toBe(0);
     const { endpoint } = await box.status('ev');
     await ask(endpoint, 'mock-model', 200);
-    const { code, stdout } = await box.run('doctor', 'kv-events', 'ev', '--for', '3', '--json');
-    expect(code).toBe(0);
-    const lines = stdout
+    const watch = box.start('doctor', 'kv-events', 'ev', '--for', '600', '--json');
+    for (const worker of ['prefill-0', 'decode-0'])
+      await watch.readUntil(new RegExp(`^.*"worker":"${worker}".*"hashes".*\\n`, 'm'));
+    watch.signal('SIGINT');
+    expect(await watch.exited).toBe(0);
+    const lines = watch.stdout
       .trim()
       .split('\n')
       .map(

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
@@ -51,6 +51,12 @@ describe('dynamo logs', () => {
     expect((await box.run('logs', 'aggregated-7')).stderr).toContain('no log of aggregated-7');
 
     const following = box.start('logs', '-f', '-n', '0');
+    const folder = path.join(box.deploymentDir(name), 'logs');
+    await waitFor('it to follow', () => {
+      appendFileSync(path.join(folder, 'frontend.log'), 'are you there?\n');
+      return following.stdout.includes('are you there?');
+    });
+    expect(following.stdout).not.toContain('startup complete');
     const snapshot = await box.status(name);
     const victim = snapshot.processes.find((process) => process.name === 'aggregated-0')!;
     process.kill(victim.pid!, 'SIGKILL');
@@ -59,8 +65,8 @@ describe('dynamo logs', () => {
     expect(await following.exited).toBe(0);
 
     // What it wrote in its two lives is longer than 600 bytes.
-    const folder = path.join(box.deploymentDir(name), 'logs');
-    await waitFor('the log to be rotated', () => readdirSync(folder).includes('aggregated-0.log.1') || undefined);
+    const log = path.join(folder, 'aggregated-0.log');
+    await waitFor('the log to be rotated', () => existsSync(`${log}.1`) && statSync(log).size <= 600);
     const both = await logs(box, 'aggregated-0', '--tail', '1000', '--grep', 'startup complete');
     expect(both).toHaveLength(2);
     await stops(box);

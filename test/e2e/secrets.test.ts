@@ -17,7 +17,12 @@ const literal = `literal-${randomUUID()}`;
 function filesWith(folder: string, text: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => {
     const file = path.join(folder, name);
-    return statSync(file).isFile() && readFileSync(file).includes(text);
+    try {
+      return statSync(file).isFile() && readFileSync(file).includes(text);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false; // a new text has taken its place, under its name
+      throw error;
+    }
   });
 }
 
@@ -92,8 +97,9 @@ workers:
     });
     expect(readdirSync(path.join(box.deploymentDir(), 'crash-reports')).length).toBeGreaterThan(0);
     const { controller, agent } = supervisors(served);
-    process.kill(agent, 'SIGKILL');
+    // In this order: a controller that lives starts the next agent.
     process.kill(controller, 'SIGKILL');
+    process.kill(agent, 'SIGKILL');
     await waitFor('the controller to be gone', async () => (await box.status()).unattended);
     await run('serve', recipe, '--detach');
     await box.ready();
@@ -140,8 +146,8 @@ workers:
     const kill = (pid: number | null | undefined) => process.kill(pid!, 'SIGKILL');
     const doubleDeath = async (box: Sandbox) => {
       const { controller, agent } = supervisors(await box.ready());
-      kill(agent);
       kill(controller);
+      kill(agent);
       await waitFor('the controller to be gone', async () => (await box.status()).unattended);
     };
 
@@ -175,8 +181,8 @@ workers:
       await serve(box, recipe, fromEnv);
       const { processes } = await box.ready();
       const { controller, agent } = supervisors(await box.ready());
-      kill(agent);
       kill(controller);
+      kill(agent);
       for (const { name, pid } of processes) if (workers.includes(name)) kill(pid);
       await waitFor('the controller to be gone', async () => (await box.status()).unattended);
       rmSync(secretFile);
