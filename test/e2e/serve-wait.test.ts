@@ -43,7 +43,7 @@ async function served(name: string, ...more: string[]): Promise<void> {
 }
 
 const waits = (command: LongCommand) =>
-  waitFor('it to wait', () => command.stdout.includes('waiting: '), 30_000).catch((error: Error) => {
+  waitFor('it to wait', () => command.stdout.includes('waiting: ')).catch((error: Error) => {
     throw new Error(`${error.message}: ${command.stdout}${command.stderr}`);
   });
 
@@ -104,14 +104,10 @@ it('two that wait for the same: one after the other, and neither keeps the other
   const both = ['left', 'right'].map((name) => ({ name, command: serve(name, '--wait') }));
   for (const { command } of both) await waits(command);
   expect((await box.run('stop', 'holder')).code).toBe(0);
-  const winner = await waitFor(
-    'one of them to serve',
-    () => both.find(({ command }) => command.child.exitCode === 0),
-    60_000,
-  );
+  const winner = await waitFor('one of them to serve', () => both.find(({ command }) => command.child.exitCode === 0));
   const loser = both.find((one) => one !== winner)!;
   await box.ready(winner.name);
-  await waitFor('the other to wait for it', () => loser.command.stdout.includes(`held by ${winner.name}`), 30_000);
+  await waitFor('the other to wait for it', () => loser.command.stdout.includes(`held by ${winner.name}`));
   expect(loser.command.child.exitCode).toBeNull();
   expect((await box.run('stop', winner.name)).code).toBe(0);
   expect(await loser.command.exited, loser.command.stderr).toBe(0);
