@@ -27,7 +27,6 @@ model: org/demo
 servedModelName: demo
 engine: sglang
 frontend: { port: auto }
-startLease: 1s
 kvTransfer: { lease: 5s }
 workers:${group('prefill', prefill)}${group('decode', decode)}
 `;
@@ -93,12 +92,12 @@ it('a prefill worker that comes back: decode workers restart one at a time while
   expect(failed).toBe(0);
   expect(pidOf(after, 'prefill-1')).toBe(pidOf(before, 'prefill-1'));
   expect(after.pairs.map(({ state }) => state)).toEqual(['proven', 'proven', 'proven', 'proven']);
-  const recycled = box.events('peers').filter(({ type }) => type === 'recycle');
+  const events = box.events('peers');
+  const recycled = events.filter(({ type }) => type === 'recycle');
   expect(recycled.map(({ process }) => process).toSorted()).toEqual(['decode-0', 'decode-1']);
   // One at a time: the first was ready again before the second was drained.
-  const states = box
-    .events('peers')
-    .slice(box.events('peers').findIndex(({ type }) => type === 'recycle'))
+  const states = events
+    .slice(events.findIndex(({ type }) => type === 'recycle'))
     .filter(({ type, process }) => (type === 'recycle' || type === 'published') && process?.startsWith('decode'));
   expect(states.map(({ type }) => type)).toEqual(['recycle', 'published', 'recycle', 'published']);
   expect((await box.run('stop', 'peers')).code).toBe(0);

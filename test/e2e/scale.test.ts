@@ -11,7 +11,7 @@ import { waitFor } from '../helpers/until.ts';
 type Snapshot = Awaited<ReturnType<Sandbox['status']>>;
 
 const serve = [
-  ...['serve', 'quickstart', '--detach', '--set', 'frontend.port=auto', '--set', 'startLease=1s'],
+  ...['serve', 'quickstart', '--detach', '--set', 'frontend.port=auto', '--set', 'startLease=20s'],
   ...['--set', 'workers.prefill.replicas=1', '--set', 'workers.decode.replicas=1'],
 ];
 const names = (snapshot: Snapshot) => snapshot.processes.map(({ name }) => name);
@@ -140,12 +140,18 @@ describe('dynamo scale', () => {
 
   it('refuses without a controller, and while another change is under way', async () => {
     await using box = new Sandbox();
-    const before = await served(box, '--set', 'workers.decode.args.startup-time=2');
+    const hold = box.file('hold', '');
+    rmSync(hold);
+    const dynamo = new URL('../../bin/dynamo', import.meta.url).pathname;
+    const wrapper = box.file('wrapper.sh', `while [ -e ${hold} ]; do sleep 0.05; done\nexec ${dynamo} "$@"\n`);
+    const before = await served(box, '--set', `workers.decode.command=[sh, ${wrapper}]`);
+    writeFileSync(hold, '');
     const slow = box.run('scale', 'decode=2');
     await waitFor('the change to begin', async () => (await box.status()).change === 'decode 1 → 2');
     const second = await box.run('scale', 'prefill=2');
     expect(second).toMatchObject({ code: 4 });
     expect(second.stderr).toContain('quickstart is busy: scale decode=2');
+    rmSync(hold);
     expect(await slow).toMatchObject({ code: 0 });
     process.kill(supervisors(before).controller, 'SIGKILL');
     await waitFor('no controller', async () => (await box.status()).unattended);
@@ -203,7 +209,9 @@ describe('SIGKILL at every step of a change', () => {
     const after = await box.ready();
     for (const kept of ['prefill-0', 'decode-0', 'frontend']) expect(pidOf(after, kept)).toBe(pidOf(before, kept));
     await ask(after.endpoint);
-    expect(box.processes().length).toBe(2 + 2 * after.processes.length);
+    // Two supervisors, and an engine with its shim for each process; what one of the dead left behind goes first.
+    const expected = 2 + 2 * after.processes.length;
+    await waitFor(`${expected} processes`, () => box.processes().length === expected);
     await stopsClean(box);
   });
 });
