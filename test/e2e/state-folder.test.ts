@@ -6,6 +6,7 @@ import { COMMANDS } from '../../src/commands/registry.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
 import { type CliResult, runCli } from '../helpers/run-cli.ts';
 import { tmpDir } from '../helpers/tmp-dir.ts';
+import { waitFor } from '../helpers/until.ts';
 
 /** Commands that look at a deployment by its name. */
 const READERS = ['status', 'logs', 'events', 'open', 'stop', 'drain', 'restart', 'chat'].filter((name) =>
@@ -23,7 +24,8 @@ beforeAll(async () => {
   await using box = new Sandbox();
   const served = await box.run('serve', 'mocker-aggregated', '--detach');
   if (served.code !== 0) throw new Error(served.stderr);
-  await box.run('stop');
+  const stopped = await box.run('stop');
+  if (stopped.code !== 0) throw new Error(stopped.stderr);
   original = path.join(tmp.dir, 'original');
   cpSync(path.join(box.home, 'deployments', 'mocker-aggregated'), original, { recursive: true });
 });
@@ -118,7 +120,7 @@ describe('a state folder', () => {
     const stopped = await box.run('stop', 'mocker-aggregated');
     expect(stopped.stderr).toBe('');
     expect(stopped.stdout).toContain('is stopped; nothing is left');
-    expect(box.processes()).toEqual([]);
+    await waitFor('nothing to be left', () => box.processes().length === 0);
   });
 });
 
