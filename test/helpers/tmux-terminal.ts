@@ -46,19 +46,32 @@ export class TmuxTerminal {
     this.#tmux('resize-window', '-t', 'it', '-x', String(columns), '-y', String(rows));
   }
 
-  /** Waits until the screen matches; fails with the screen, at once when the command has ended without. */
+  /**
+   * Waits until the screen matches; fails with the screen, at once when the command has ended without.
+   * What is seen may be half drawn: two things of one frame are two patterns to wait for.
+   */
   async shows(pattern: RegExp, deadlineMs = 60_000): Promise<string> {
+    return this.#becomes(`${pattern}`, (screen) => pattern.test(screen), deadlineMs);
+  }
+
+  /** Waits until the screen matches one pattern and not the other. */
+  async showsWithout(pattern: RegExp, absent: RegExp): Promise<string> {
+    const isSo = (screen: string) => pattern.test(screen) && !absent.test(screen);
+    return this.#becomes(`${pattern} without ${absent}`, isSo, 60_000);
+  }
+
+  async #becomes(what: string, test: (screen: string) => boolean, deadlineMs: number): Promise<string> {
     let last = '';
     const seen = await waitFor(
-      `${pattern} on the screen`,
+      `${what} on the screen`,
       () => {
         last = this.screen();
-        if (pattern.test(last)) return 'yes';
+        if (test(last)) return 'yes';
         return /^EXIT=/m.test(last) ? 'ended' : undefined;
       },
       deadlineMs,
     ).catch((error: Error) => error.message);
-    if (seen !== 'yes') throw new Error(`no ${pattern}: ${seen}\n${last}`);
+    if (seen !== 'yes') throw new Error(`no ${what}: ${seen}\n${last}`);
     return last;
   }
 
