@@ -11,7 +11,14 @@ export interface GpuProcess {
   command: string;
 }
 
-const QUERY = 'gpu_uuid,pid,used_memory,process_name';
+/** What nvidia-smi is asked of the processes that compute on GPUs, and how: a line a process, fields between commas. */
+export const COMPUTE_APPS = [
+  '--query-compute-apps=gpu_uuid,pid,used_memory,process_name',
+  '--format=csv,noheader,nounits',
+] as const;
+/** How a line of that answer begins; others are messages of the driver. */
+export const COMPUTE_APP = '^(GPU|MIG)-';
+const isCompute = new RegExp(COMPUTE_APP);
 const MIB = 1024 ** 2;
 /** A daemon of the driver's that is on every GPU that several processes share. */
 export const isDriverDaemon = (command: string): boolean => /(^|\/)nvidia-cuda-mps-(server|control)$/.test(command);
@@ -27,11 +34,12 @@ export async function listGpuProcesses(
   const { timeoutMs = 10_000, program = findCommand('nvidia-smi') } = options;
   if (program === undefined || gpus.length === 0) return { processes: [], problem: null };
   const { execa } = await import('execa');
-  const { failed, timedOut, exitCode, stdout } = await execa(
-    program,
-    ['-i', gpus.join(','), `--query-compute-apps=${QUERY}`, '--format=csv,noheader,nounits'],
-    { reject: false, timeout: timeoutMs, killSignal: 'SIGKILL', stdin: 'ignore' },
-  );
+  const { failed, timedOut, exitCode, stdout } = await execa(program, ['-i', gpus.join(','), ...COMPUTE_APPS], {
+    reject: false,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+    stdin: 'ignore',
+  });
   if (timedOut) return { processes: [], problem: `nvidia-smi did not answer within ${timeoutMs / 1000} s` };
   if (failed) return { processes: [], problem: `nvidia-smi failed with status ${exitCode ?? 'unknown'}` };
   const found = parseGpuProcesses(stdout);
@@ -50,7 +58,7 @@ export function parseGpuProcesses(text: string): (Omit<GpuProcess, 'gpu'> & { uu
   return text.split('\n').flatMap((line) => {
     const [uuid = '', pid = '', memory = '', ...name] = line.split(',').map((field) => field.trim());
     const command = name.join(', ');
-    if (!/^(GPU|MIG)-/.test(uuid) || !/^\d+$/.test(pid) || isDriverDaemon(command)) return [];
+    if (!isCompute.test(uuid) || !/^\d+$/.test(pid) || isDriverDaemon(command)) return [];
     return [{ uuid, pid: Number(pid), memoryBytes: /^\d+$/.test(memory) ? Number(memory) * MIB : null, command }];
   });
 }

@@ -1,5 +1,6 @@
 import { DynamoError } from '../base/errors.ts';
 import type { HostTransport } from './host-transport.ts';
+import { LOCK_FOLDER, LONG_SOCKET_DIGITS, LONG_SOCKETS } from './shared-places.ts';
 
 /** What to look for on a host after a deployment was stopped there. */
 export interface LeftoverWishes {
@@ -31,7 +32,7 @@ for file in $(grep -lzxF -- "DYNAMO_DEPLOYMENT_DIR=$dir" /proc/[0-9]*/environ 2>
 done
 find "$dir" -type s 2>/dev/null | sed 's/^/socket /'
 for socket in $sockets; do
-  short=/tmp/dynamo-$(id -u)/$(printf '%s' "$dir/$socket" | sha256sum | cut -c1-24).sock
+  short=${LONG_SOCKETS}$(id -u)/$(printf '%s' "$dir/$socket" | sha256sum | cut -c1-${LONG_SOCKET_DIGITS}).sock
   [ ! -S "$short" ] || printf 'socket %s\\n' "$short"
 done
 if command -v flock >/dev/null; then
@@ -39,7 +40,7 @@ if command -v flock >/dev/null; then
     flock -n "$file" true || printf 'lock %s\\n' "$file"
   done
   for parent in $locks; do
-    for file in "$parent"/dynamo/*; do
+    for file in "$parent"/${LOCK_FOLDER}/*; do
       [ -f "$file" ] && head -c 200 "$file" 2>/dev/null | grep -qF -- "$name (" || continue
       flock -n "$file" true 2>/dev/null || printf 'lock %s: %s\\n' "$file" "$(head -n 1 "$file")"
     done

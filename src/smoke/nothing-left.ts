@@ -6,6 +6,7 @@ import { type HostEntry, LOCAL_HOST } from '../hosts/host-entry.ts';
 import { hostPlaces } from '../hosts/host-places.ts';
 import { findLeftovers, type LeftoverWishes } from '../hosts/leftovers.ts';
 import { openTransport } from '../hosts/open-transport.ts';
+import { LOCK_PARENTS } from '../hosts/shared-places.ts';
 import type { LaunchPlan } from '../plan/launch-plan.ts';
 
 /** How long what is ending may take. */
@@ -69,7 +70,7 @@ function wishesFor(entry: HostEntry, { plan, dir, env }: StoppedDeployment): Lef
     dir: place,
     sockets: [`agents/${entry.name}/agent.sock`, ...(entry.local ? ['controller.sock'] : [])],
     records: records === undefined ? undefined : path.posix.join(records, deployment),
-    lockDirs: typeof named === 'string' ? [named] : ['/run/lock', '/tmp'],
+    lockDirs: typeof named === 'string' ? [named] : LOCK_PARENTS,
   };
 }
 

@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { DynamoError } from '../base/errors.ts';
+import { LONG_SOCKET_DIGITS, LONG_SOCKETS } from '../hosts/shared-places.ts';
 
 /** `sun_path` holds 108 bytes with its end mark on Linux, 104 elsewhere. */
 const LONGEST_PATH = 100;
@@ -22,11 +23,12 @@ export function socketPath(dir: string, name: string): string {
 export function socketPathOf(dir: string, name: string, uid: number): string {
   const own = path.join(dir, `${name}.sock`);
   if (Buffer.byteLength(own) <= LONGEST_PATH) return own;
-  return path.join('/tmp', `dynamo-${uid}`, `${createHash('sha256').update(own).digest('hex').slice(0, 24)}.sock`);
+  const digest = createHash('sha256').update(own).digest('hex');
+  return path.join(`${LONG_SOCKETS}${uid}`, `${digest.slice(0, LONG_SOCKET_DIGITS)}.sock`);
 }
 
 /** Folder of the sockets whose own path would be too long. */
-export const longSocketFolder = (): string => path.join('/tmp', `dynamo-${process.getuid?.() ?? 0}`);
+export const longSocketFolder = (): string => `${LONG_SOCKETS}${process.getuid?.() ?? 0}`;
 
 /** Others can write to /tmp: the folder must be ours and closed to them. */
 function ensureOwnFolder(folder: string, uid: number): void {

@@ -1,3 +1,6 @@
+import { COMPUTE_APP, COMPUTE_APPS } from '../gpu-processes.ts';
+import { LOCK_FOLDER, LOCK_PARENTS } from '../shared-places.ts';
+
 /** What the shell functions below and the probe are made of. */
 export const SHELL_HELPERS = `
 section() { printf '@@%s\\n' "$1"; }
@@ -18,8 +21,7 @@ session_of() { set -- $(stat_of "$1"); printf '%s' "\${4:-}"; }
 # Zombies and what the kernel is taking down (PF_EXITING).
 is_ending() { set -- $(stat_of "$1"); case \${1:-} in Z|X) return 0 ;; esac; [ $((\${7:-0} & 4)) -ne 0 ]; }
 list_apps() {
-  limited 20 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits 2>/dev/null |
-    grep -E '^(GPU|MIG)-'
+  limited 20 nvidia-smi ${COMPUTE_APPS.join(' ')} 2>/dev/null | grep -E '${COMPUTE_APP}'
 }
 gpu_apps() {
   section gpu-apps
@@ -42,9 +44,9 @@ gpu_apps() {
 gpu_locks() {
   have flock || return 0
   section gpu-locks
-  locks=\${DYNAMO_LOCK_DIR:-/run/lock}
-  [ -n "\${DYNAMO_LOCK_DIR:-}" ] || [ -d /run/lock ] || locks=/tmp
-  for file in "$locks"/dynamo/gpu-*.lock; do
+  locks=\${DYNAMO_LOCK_DIR:-${LOCK_PARENTS[0]}}
+  [ -n "\${DYNAMO_LOCK_DIR:-}" ] || [ -d ${LOCK_PARENTS[0]} ] || locks=${LOCK_PARENTS[1]}
+  for file in "$locks"/${LOCK_FOLDER}/gpu-*.lock; do
     [ -f "$file" ] && [ ! -L "$file" ] && [ -r "$file" ] || continue
     flock --nonblock --shared 9 9<"$file"
     [ "$?" -eq 1 ] || continue
