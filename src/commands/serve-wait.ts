@@ -4,8 +4,7 @@ import { drawingTerminal } from './copy-display.ts';
 import type { ServeFlags } from './serve-flags.ts';
 import type { ServeOutput } from './serve-output.ts';
 import { FreeWait } from './wait-for-free.ts';
-
-const ERASE_LINE = '\u001b[2K';
+import { waitLine } from './wait-line.ts';
 
 /** `--wait`, with what it tells. Throws `USAGE`. */
 export function freeWait(flags: ServeFlags, output: ServeOutput): FreeWait | undefined {
@@ -20,17 +19,7 @@ export function freeWait(flags: ServeFlags, output: ServeOutput): FreeWait | und
     durationMs,
     onWaiting: (obstacles, waitedMs) => output.waiting(obstacles, waitedMs),
     onFree: (waitedMs) => output.say(`all is free after ${formatDuration(waitedMs)}: starting`),
-    ...(!flags.json && { onTick: countOn(drawingTerminal(process.env)) }),
+    ...(!flags.json && { onTick: waitLine(drawingTerminal(process.env)) }),
     random: Math.random,
   });
-}
-
-/** A last line that counts, on a terminal. */
-function countOn(terminal: NodeJS.WriteStream | undefined): (waitedMs: number | null) => void {
-  let isDrawn = false;
-  return (waitedMs) => {
-    if (!terminal || (waitedMs === null && !isDrawn)) return;
-    isDrawn = waitedMs !== null;
-    terminal.write(`\r${ERASE_LINE}${waitedMs === null ? '' : `waited ${formatDuration(waitedMs)}; Ctrl-C gives up`}`);
-  };
 }
