@@ -173,7 +173,11 @@ class Agent {
   #accept(socket: net.Socket): void {
     const peer: ControllerPeer = new RpcPeer(socket);
     this.#peers.add(peer);
-    void peer.closed.then(() => this.#peers.delete(peer));
+    void peer.closed.then(() => {
+      this.#peers.delete(peer);
+      // An idle host waits for the next one from now on.
+      if (peer === this.#controller && this.#gang.idle) this.#lease.renew();
+    });
     peer.handle('observe', ({ protocol }) => {
       checkProtocol(protocol);
       return this.#status();
