@@ -6,7 +6,7 @@ import { type DeploymentRecord, readRecord } from '../../src/deployment/record.t
 import type { DeploymentSnapshot, ProcessSnapshot } from '../../src/deployment/snapshot.ts';
 import { agentPaths, deploymentPaths } from '../../src/deployment/state-dir.ts';
 import type { LaunchPlan, ProcessSpec } from '../../src/plan/launch-plan.ts';
-import { processesWithEnv } from '../../src/supervise/identity.ts';
+import { processesWithEnv, readStat } from '../../src/supervise/identity.ts';
 import type { AgentMethods, EventRecord } from '../../src/supervise/protocol.ts';
 import { type Methods, RpcPeer } from '../../src/supervise/rpc.ts';
 import { socketPath } from '../../src/supervise/socket-path.ts';
@@ -119,6 +119,11 @@ export class TestDeployment implements AsyncDisposable {
   async agentPeer(): Promise<RpcPeer<Methods, AgentMethods>> {
     const socket = await connectSocket(socketPath(this.agentDir, 'agent'));
     return new RpcPeer<Methods, AgentMethods>(socket).listen();
+  }
+
+  /** Waits until a controller has ended, and with it its hold on the deployment. */
+  async ended(pid: number): Promise<void> {
+    await waitFor(`controller ${pid} to end`, () => ['Z', undefined].includes(readStat(pid)?.state));
   }
 
   async agentPid(): Promise<number> {

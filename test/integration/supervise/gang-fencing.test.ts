@@ -1,6 +1,8 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agentPaths, deploymentPaths } from '../../../src/deployment/state-dir.ts';
+import { formatRecordKey } from '../../../src/discovery/record-key.ts';
 import { readStat } from '../../../src/supervise/identity.ts';
 import { PROTOCOL_VERSION } from '../../../src/supervise/protocol.ts';
 import { fixtureBin } from '../../helpers/fixture-bin.ts';
@@ -40,7 +42,7 @@ describe('epochs', () => {
     const { pid } = await demo.start([trivialProcess('worker-0')]);
     const before = await demo.ready();
     process.kill(pid, 'SIGKILL');
-    await waitFor('no controller', async () => (await demo.snapshot()) === undefined);
+    await demo.ended(pid);
     await demo.start();
     await demo.ready();
     const peer = await demo.agentPeer();
@@ -65,7 +67,7 @@ describe('epochs', () => {
     const before = (await demo.ready()).processes[0]?.pid;
     const peer = await demo.agentPeer();
     await peer.request('attach', { protocol: PROTOCOL_VERSION, deployment: 'trivial', epoch: 7 });
-    await waitFor('the old controller to end', () => readStat(pid) === undefined || readStat(pid)?.state === 'Z');
+    await demo.ended(pid);
     expect(demo.supervised()).toContain(before);
     expect(await peer.request('stop', { force: true })).toEqual({ leftPids: [] });
     peer.close();
@@ -105,7 +107,7 @@ describe('another launcher with a deployment of the same name', () => {
     };
     await first.request('attach', attachAs(owner, epoch + 1));
     // It must have heard of its successor before somebody else takes the host: from then on the agent knows no epoch of its.
-    await waitFor('the old controller to end', () => ['Z', undefined].includes(readStat(pid)?.state));
+    await demo.ended(pid);
     await first.request('stop', { force: true });
     await expect(second.request('attach', attachAs('ada@elsewhere 1', 1))).rejects.toMatchObject({
       code: 'DEPLOYMENT_BUSY',
@@ -131,7 +133,7 @@ describe('another launcher with a deployment of the same name', () => {
       owner: string;
     };
     await peer.request('attach', attachAs(owner, epoch + 5));
-    await waitFor('the old controller to end', () => ['Z', undefined].includes(readStat(pid)?.state));
+    await demo.ended(pid);
     expect(await peer.request('stop', { force: true })).toEqual({ leftPids: [] });
     await expect(peer.request('attach', attachAs(owner, 1))).rejects.toMatchObject({ code: 'SUPERSEDED' });
     expect(await peer.request('attach', attachAs('ada@elsewhere 1', 1))).toMatchObject({ phase: 'idle' });
@@ -142,7 +144,7 @@ describe('another launcher with a deployment of the same name', () => {
 
 describe('a controller that is suspended before the commit', () => {
   it('for longer than the lease: the agent undoes; resumed, the start ends whole', async () => {
-    const controller = await startHeldBack(600);
+    const controller = await startHeldBack(2_000);
     await suspend(controller);
     await waitFor('everything but the controller to be gone', () => demo.pids().every((pid) => pid === controller));
     expect(demo.events('undo').at(-1)?.message).toMatch(
@@ -174,20 +176,11 @@ describe('a controller that is suspended before the commit', () => {
 });
 
 describe('an agent that cannot read the commit record', () => {
-  /** A file where the folder was; undone by the returned function. */
-  function breakStore(): () => void {
+  it('needs none while it has published nothing: it undoes its part', async () => {
+    const controller = await startHeldBack(2_000);
     const { discovery } = deploymentPaths(demo.dir);
     renameSync(discovery, `${discovery}.away`);
     writeFileSync(discovery, 'not a folder');
-    return () => {
-      renameSync(discovery, `${discovery}.file`);
-      renameSync(`${discovery}.away`, discovery);
-    };
-  }
-
-  it('needs none while it has published nothing: it undoes its part', async () => {
-    const controller = await startHeldBack(500);
-    breakStore();
     process.kill(controller, 'SIGKILL');
     await demo.empty();
     expect(demo.events('in-doubt')).toEqual([]);
@@ -195,18 +188,23 @@ describe('an agent that cannot read the commit record', () => {
 
   it('is in doubt when all was published: it keeps its processes and says so, and undoes once it can read that there is none', async () => {
     process.env['DYNAMO_CRASH_AT'] = 'commit:before';
-    await demo.start([trivialProcess('worker-0')], { startLeaseMs: 1_000 });
+    const controller = await startHeldBack(2_000);
     delete process.env['DYNAMO_CRASH_AT'];
-    const peer = await waitFor('the agent to listen', () => demo.agentPeer().catch(() => undefined));
-    const seen = () => peer.request('observe', { protocol: PROTOCOL_VERSION });
-    await waitFor('everything to be published', async () => (await seen()).phase === 'published');
     const before = demo.supervised();
-    const mend = breakStore();
+    // There before the controller comes to its commit: in the way of whoever reads.
+    const key = formatRecordKey({ kind: 'commit', generation: 1 });
+    const record = path.join(deploymentPaths(demo.dir).discovery, 'trivial', `${key}.json`);
+    writeFileSync(record, 'no record');
+    writeFileSync(demo.file('ready'), '');
+    await demo.ended(controller);
+    const peer = await demo.agentPeer();
+    const seen = () => peer.request('observe', { protocol: PROTOCOL_VERSION });
     await waitFor('the agent to be in doubt', async () => (await seen()).inDoubt);
+    expect((await seen()).phase).toBe('published');
     expect(demo.events('in-doubt')).toHaveLength(1);
     expect(before.every((pid) => demo.supervised().includes(pid))).toBe(true);
     peer.close();
-    mend();
+    rmSync(record);
     await demo.empty();
   });
 });
