@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessSpec } from '../../../src/plan/launch-plan.ts';
+import { readStat } from '../../../src/supervise/identity.ts';
 import { fixtureBin } from '../../helpers/fixture-bin.ts';
 import { freePort } from '../../helpers/free-port.ts';
 import { TestDeployment } from '../../helpers/test-deployment.ts';
@@ -32,10 +33,21 @@ async function squat(port: number): Promise<http.Server> {
   return server;
 }
 
-/** Long enough for the stranger to be there first. */
+/** The worker is killed, and the stranger is on its port before the agent can see that. */
+async function killAndSquat(port: number): Promise<http.Server> {
+  const { pid } = await demo.process('worker-0', 'ready', (entry) => entry.state === 'ready' && entry.pid !== null);
+  const agent = await demo.agentPid();
+  process.kill(agent, 'SIGSTOP');
+  await waitFor('the agent to be suspended', () => readStat(agent)?.state === 'T');
+  process.kill(pid!, 'SIGKILL');
+  const squatter = await squat(port);
+  process.kill(agent, 'SIGCONT');
+  return squatter;
+}
+
 const RESTART: ProcessSpec['restart'] = {
   policy: 'on-failure',
-  backoff: { initialMs: 2_000, maxMs: 2_000, factor: 1 },
+  backoff: { initialMs: 100, maxMs: 100, factor: 1 },
   resetAfterMs: 60_000,
   maxRestarts: 3,
 };
@@ -98,9 +110,8 @@ describe('a stranger on the port of a process that starts again', () => {
     const port = await freePort();
     writeFileSync(demo.file('ready'), '');
     await demo.start([server(port, { restart: { ...RESTART, maxRestarts: 1 } })]);
-    const [before] = (await demo.ready()).processes;
-    process.kill(before!.pid!, 'SIGKILL');
-    const squatter = await squat(port);
+    await demo.ready();
+    const squatter = await killAndSquat(port);
     const waiting = await demo.process('worker-0', 'waiting for its port', ({ waitingFor }) =>
       (waitingFor ?? '').includes('which is held by'),
     );
@@ -124,9 +135,8 @@ describe('a stranger on the port of a process that starts again', () => {
     const argv = [...script, '--port', String(port), demo.file('ready')];
     const moving = { freshPorts: [{ purpose: 'http', ...range }], portTexts: [{ word: 6, text: '{port:http}' }] };
     await demo.start([server(port, { argv, fixedPorts: [], ...moving })]);
-    const [before] = (await demo.ready()).processes;
-    process.kill(before!.pid!, 'SIGKILL');
-    await squat(port);
+    await demo.ready();
+    await killAndSquat(port);
     const back = await demo.process('worker-0', 'back', ({ generation, state }) => generation > 1 && state === 'ready');
     expect(back).toMatchObject({ ports: { http: other }, url: `http://127.0.0.1:${other}` });
   });
@@ -135,9 +145,8 @@ describe('a stranger on the port of a process that starts again', () => {
     const port = await freePort();
     writeFileSync(demo.file('ready'), '');
     await demo.start([server(port)]);
-    const [before] = (await demo.ready()).processes;
-    process.kill(before!.pid!, 'SIGKILL');
-    await squat(port);
+    await demo.ready();
+    await killAndSquat(port);
     await demo.process('worker-0', 'waiting for its port', ({ waitingFor }) =>
       (waitingFor ?? '').includes('which is held by'),
     );
