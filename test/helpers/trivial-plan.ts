@@ -20,7 +20,7 @@ export function trivialProcess(name: string, overrides: Partial<ProcessSpec> = {
     url: 'http://127.0.0.1:1',
     readiness: [],
     liveness: null,
-    startTimeoutMs: 10_000,
+    startTimeoutMs: 60_000,
     restart: {
       policy: 'on-failure',
       backoff: { initialMs: 50, maxMs: 200, factor: 2 },
@@ -49,7 +49,8 @@ export function trivialPlan(
     pairs: [],
     endpoint: 'http://127.0.0.1:1',
     discovery: { backend: 'file', ttlMs: 2_000 },
-    startLeaseMs: 1_000,
+    // Tests in which a controller dies before the commit wait for it: they say one of their own.
+    startLeaseMs: 20_000,
     warnings: [],
     ...overrides,
   };

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tryLock } from '../../../src/supervise/locks.ts';
@@ -49,14 +52,22 @@ describe('a start that cannot succeed takes everything back', () => {
   });
 
   it('says what was waited for at the deadline, and the last line', async () => {
+    // It answers from the beginning.
+    await using server = http.createServer((_, response) => response.writeHead(503).end('warming up'));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
     await demo.start([
       trivialProcess('worker-0'),
-      await waitingWorker('worker-1', demo.file('never'), { startTimeoutMs: 1_500 }),
+      trivialProcess('worker-1', {
+        argv: ['/bin/sh', '-c', 'echo loading weights; exec sleep 600'],
+        url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        readiness: [{ kind: 'http', path: '/health' }],
+        startTimeoutMs: 4_000,
+      }),
     ]);
     const { error } = await demo.failed();
     expect(error?.code).toBe('NOT_READY');
     expect(error?.message).toMatch(
-      /^worker-1 was not ready within 1\.5 s: waited for GET \/health to answer 200 \(GET \/health answers 503 warming up\)$/,
+      /^worker-1 was not ready within 4 s: waited for GET \/health to answer 200 \(GET \/health answers 503 warming up\)$/,
     );
     expect(error?.hint).toMatch(/^Its last line(, [^,]+ before,)? was: loading weights$/);
   });

@@ -5,7 +5,7 @@ import { connectController, spawnController } from '../../../src/deployment/cont
 import { readRecord } from '../../../src/deployment/record.ts';
 import { deploymentPaths } from '../../../src/deployment/state-dir.ts';
 import { createDiscovery } from '../../../src/discovery/create-discovery.ts';
-import { processesWithEnv } from '../../../src/supervise/identity.ts';
+import { processesWithEnv, readStat } from '../../../src/supervise/identity.ts';
 import { tryLock } from '../../../src/supervise/locks.ts';
 import { START_STEPS } from '../../../src/supervise/start-steps.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
@@ -31,19 +31,48 @@ beforeEach(() => {
 afterEach(async () => {
   delete process.env['DYNAMO_CRASH_AT'];
   delete process.env['DYNAMO_LOCK_DIR'];
-  for (const pid of leftovers()) process.kill(pid, 'SIGKILL');
-  await waitFor('everything of the test to be gone', () => leftovers().length === 0);
+  await waitFor('everything of the test to be gone', () => {
+    const pids = leftovers();
+    for (const pid of pids) kill(pid);
+    return pids.length === 0;
+  });
   tmp[Symbol.dispose]();
 });
 
 const leftovers = () => processesWithEnv('DYNAMO_DEPLOYMENT_DIR', (value) => value === dir);
-const request = () =>
-  startRequest(dir, trivialPlan('matrix', [trivialProcess('worker-0', { gpus: [0] }), trivialProcess('worker-1')]));
+/** The lease is what an agent waits before it takes back the start of a controller that died. */
+const request = (startLeaseMs: number) => {
+  const processes = [trivialProcess('worker-0', { gpus: [0] }), trivialProcess('worker-1')];
+  return startRequest(dir, trivialPlan('matrix', processes, { startLeaseMs }));
+};
 const snapshot = async () => {
   const client = await connectController(dir).catch(() => undefined);
   client?.peer.close();
   return client?.hello.snapshot;
 };
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone already
+  }
+}
+
+function programOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** The processes of the workers once each has come to its last program: two `sleep` a worker. */
+const settledWorkers = () =>
+  waitFor('the workers to be up', () => {
+    const pids = leftovers().filter((pid) => programOf(pid) === 'sleep');
+    return pids.length === 2 * names.length ? pids : undefined;
+  });
 
 /** How many agents have come up: two when one was killed and replaced. */
 function agentsSeen(): number {
@@ -89,7 +118,8 @@ async function stopsWithoutATrace(): Promise<void> {
 describe('SIGKILL at every step of a start', () => {
   it.each(cases)('$actor $moment $name', async ({ name, moment, actor }) => {
     process.env['DYNAMO_CRASH_AT'] = actor === 'controller' ? `${name}:${moment}` : `${name}:${moment}:local`;
-    await spawnController('matrix', dir, request()).catch(() => {});
+    const first = request(actor === 'controller' ? 1_000 : 60_000);
+    const { pid } = (await spawnController('matrix', dir, first).catch(() => undefined)) ?? {};
     delete process.env['DYNAMO_CRASH_AT'];
 
     if (actor === 'agent') {
@@ -100,17 +130,17 @@ describe('SIGKILL at every step of a start', () => {
       await stopsWithoutATrace();
       return;
     }
-    await waitFor('the controller to be dead', async () => (await snapshot()) === undefined);
+    // Without a pid it died before it listened.
+    await waitFor('the controller to be dead', () => !pid || ['Z', undefined].includes(readStat(pid)?.state));
     if (await isCommitted()) {
       // Nothing is undone unasked: the next start adopts the very same processes.
-      const before = processesWithEnv('DYNAMO_RUN_ID', () => true).filter((pid) => leftovers().includes(pid));
-      expect(before.length).toBeGreaterThanOrEqual(names.length);
-      await spawnController('matrix', dir, request());
+      const before = await settledWorkers();
+      await spawnController('matrix', dir, request(60_000));
       const pids = await becomesReady();
-      expect(pids.every((pid) => before.includes(pid))).toBe(true);
+      expect(pids.every((worker) => before.includes(worker))).toBe(true);
     } else {
       await waitFor('everything to be undone', () => leftovers().length === 0);
-      await spawnController('matrix', dir, request());
+      await spawnController('matrix', dir, request(60_000));
       await becomesReady();
     }
     await stopsWithoutATrace();
