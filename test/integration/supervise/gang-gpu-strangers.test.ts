@@ -7,6 +7,7 @@ import { packageRoot } from '../../../src/base/package-root.ts';
 import { TestDeployment } from '../../helpers/test-deployment.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
 import { FOREVER, trivialProcess } from '../../helpers/trivial-plan.ts';
+import { waitFor } from '../../helpers/until.ts';
 
 const uuid = (gpu: number) => `GPU-0000000${gpu}-aaaa-bbbb-cccc-dddddddddddd`;
 let tmp: ReturnType<typeof tmpDir>;
@@ -95,7 +96,10 @@ it('workers of ours that share a GPU are no strangers to an agent that takes the
   await demo.start([trivialProcess('worker-0', { argv, gpus: [0] }), trivialProcess('worker-1', { argv, gpus: [0] })]);
   const view = await demo.ready();
   expect(view.processes.map(({ restarts }) => restarts)).toEqual([0, 0]);
-  expect(readFileSync(file('apps'), 'utf8').trim().split('\n')).toHaveLength(2);
+  await waitFor(
+    'both to be on the GPU',
+    () => readFileSync(file('apps'), 'utf8').trim().split('\n').filter(Boolean).length === 2,
+  );
   expect(questions()).toBe(2);
   expect(demo.events('agent-lost')).toHaveLength(1);
   await demo.stop();

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fixtureBin } from '../../helpers/fixture-bin.ts';
 import { TestDeployment } from '../../helpers/test-deployment.ts';
@@ -59,6 +59,7 @@ describe('shared memory that a killed process leaves behind', () => {
     await demo.ready();
     writeFileSync(during, 'another');
     await remembered(...made);
+    await waitFor('the last of them to be written', () => existsSync(data) && statSync(data).size === 8192);
     await kill();
     expect(made.filter(existsSync)).toEqual([]);
     expect([before, during, data].filter(existsSync)).toEqual([before, during, data]);

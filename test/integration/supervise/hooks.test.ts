@@ -165,7 +165,7 @@ describe('onStop', () => {
   });
 
   it('is waited for no longer by a stop that is forced', async () => {
-    using here = place({ onStop: shell('sleep 600', { timeoutMs: 1_500 }) });
+    using here = place({ onStop: shell('while [ ! -e "$DYNAMO_STATE_DIR/go" ]; do sleep 0.02; done') });
     const hooks = here.open();
     hooks.ready();
     const stopping = hooks.stopping(false);
@@ -173,6 +173,7 @@ describe('onStop', () => {
     hooks.hurry();
     await stopping;
     expect(here.running()).not.toEqual([]);
+    writeFileSync(path.join(here.paths.dir, 'go'), '');
     await hooks.settled();
     expect(here.running()).toEqual([]);
   });
@@ -180,7 +181,7 @@ describe('onStop', () => {
 
 describe('a controller that died', () => {
   it('leaves a hook that the next one ends; one that still waits for its hook is left alone', async () => {
-    using here = place({ onReady: shell('sleep 600', { timeoutMs: 2_000 }) });
+    using here = place({ onReady: shell('sleep 600') });
     const waits = here.open();
     waits.ready();
     await waitFor('it to run', () => here.running().length > 0);

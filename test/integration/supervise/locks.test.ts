@@ -105,11 +105,11 @@ describe('a kernel lock', () => {
       expect(statSync(file)).toMatchObject({ uid: NOBODY, mode: 0o100666 });
       expect(tryLock(file, { holder: 'root', hostWide: true })).toBeUndefined();
       await theirs.kill();
-      const mine = tryLock(file, { holder: 'root', hostWide: true });
+      const mine = await waitFor('the lock to be free', () => tryLock(file, { holder: 'root', hostWide: true }));
       expect(lockHolder(file)).toBe('root');
       await using refused = holderProcess('flock', { uid: NOBODY, gid: NOBODY });
       expect(await refused.line()).toBe('busy');
-      mine?.release();
+      mine.release();
       await using again = holderProcess('flock', { uid: NOBODY, gid: NOBODY });
       expect(await again.line()).toBe('held');
     },
