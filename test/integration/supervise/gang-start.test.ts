@@ -67,7 +67,7 @@ describe('a start that cannot succeed takes everything back', () => {
     const { error } = await demo.failed();
     expect(error?.code).toBe('NOT_READY');
     expect(error?.message).toMatch(
-      /^worker-1 was not ready within 4 s: waited for GET \/health to answer 200 \(GET \/health answers 503 warming up\)$/,
+      /^worker-1 was not ready within 4\.0 s: waited for GET \/health to answer 200 \(GET \/health answers 503 warming up\)$/,
     );
     expect(error?.hint).toMatch(/^Its last line(, [^,]+ before,)? was: loading weights$/);
   });
