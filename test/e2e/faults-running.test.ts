@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { readControllerIdentity } from '../../src/deployment/controller-identity.ts';
 import { isAlive, readStat } from '../../src/supervise/identity.ts';
-import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { ask, Sandbox, successorOf, supervisors } from '../helpers/deployment-sandbox.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const serve = ['serve', 'quickstart', '--set', 'frontend.port=auto'];
@@ -51,10 +51,7 @@ describe('serving outlives its tools', () => {
     process.kill(supervisors(before).agent, 'SIGKILL');
     await gone(supervisors(before).agent);
     await ask(before.endpoint);
-    const after = await waitFor('a new agent', async () => {
-      const snapshot = await box.ready();
-      return snapshot.agents[0]?.pid !== supervisors(before).agent && snapshot;
-    });
+    const after = await successorOf(box, supervisors(before).agent);
     expect(pidsOf(after)).toEqual(pidsOf(before));
     await ask(after.endpoint);
     await stopsClean(box);
@@ -149,13 +146,15 @@ describe('the terminal goes away', () => {
     await command.readUntil(/is ready in/);
     command.signal('SIGKILL');
     await command.exited;
-    await waitFor('everything to be gone', () => box.processes().length === 0, 25_000);
+    await waitFor('everything to be gone', () => box.processes().length === 0);
     expect(await box.status()).toMatchObject({ state: 'stopped' });
   });
 
   it('Ctrl-C stops everything; a second one forces it', async () => {
     await using box = new Sandbox();
-    const command = box.start(...serve, '--set', 'workers.decode.args.fault=ignore-sigterm');
+    // It does not end by itself before the second one.
+    const stays = ['workers.decode.args.fault=ignore-sigterm', 'workers.decode.drain.killAfter=10m'];
+    const command = box.start(...serve, ...stays.flatMap((setting) => ['--set', setting]));
     await command.readUntil(/is ready in/);
     command.signal('SIGINT');
     await command.readUntil(/decode-0 +stopping/);

@@ -77,17 +77,32 @@ export class Sandbox {
   }
 }
 
+/** Waits until the deployment is ready with another agent than `before`. */
+export function successorOf(box: Sandbox, before: number, name?: string): Promise<DeploymentSnapshot> {
+  return waitFor('a new agent', async () => {
+    const snapshot = await box.ready(name);
+    const pid = snapshot.agents[0]?.pid ?? null;
+    return pid !== null && pid !== before && snapshot;
+  });
+}
+
 /** Agent and controller pids of a snapshot. */
 export function supervisors(snapshot: DeploymentSnapshot): { controller: number; agent: number } {
   return { controller: snapshot.controller!.pid, agent: snapshot.agents[0]!.pid! };
 }
 
 /** One completion through the frontend; throws unless it is answered with text. */
-export async function ask(endpoint: string, model = 'mock-model', maxTokens = 8): Promise<string> {
+export async function ask(
+  endpoint: string,
+  model = 'mock-model',
+  maxTokens = 8,
+  signal: AbortSignal | null = null,
+): Promise<string> {
   const response = await fetch(`${endpoint}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }], max_tokens: maxTokens }),
+    signal,
   });
   const body = await response.text();
   if (response.status !== 200) throw new Error(`${response.status}: ${body}`);

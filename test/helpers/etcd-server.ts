@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { connect } from 'node:tls';
 import { freePort } from './free-port.ts';
 import { waitFor } from './until.ts';
 
@@ -90,8 +90,8 @@ export class EtcdServer implements AsyncDisposable {
     const { port } = new URL(this.url);
     await waitFor('etcd to serve', async () => {
       if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${this.#log}`);
-      // With TLS a health check would need a certificate.
-      return this.url.startsWith('https:') ? isListening(Number(port)) : isHealthy(this.url);
+      // With TLS a health check would need a certificate; the port listens long before anyone is served there.
+      return this.url.startsWith('https:') ? greetsWithTls(Number(port)) : isHealthy(this.url);
     });
   }
 
@@ -125,11 +125,17 @@ export class EtcdServer implements AsyncDisposable {
   }
 }
 
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const outcome = await Promise.race([once(socket, 'connect'), once(socket, 'error')]).catch(() => undefined);
-  socket.destroy();
-  return outcome !== undefined;
+async function greetsWithTls(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(1_000) });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.on('error', () => {}); // refused without a certificate
+    socket.destroy();
+  }
 }
 
 async function isHealthy(url: string): Promise<boolean> {
