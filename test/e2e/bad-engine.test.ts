@@ -21,6 +21,8 @@ interface Fault {
   end?: 'exit' | 'hang' | 'serve';
   roles?: readonly ('aggregated' | 'prefill' | 'decode')[];
   args?: string;
+  /** Default: long enough for whatever else is to happen. */
+  startTimeout?: string;
   /** Chosen far from what other deployments of this machine take: an engine that hangs leaves its port to anyone. */
   port?: number;
 }
@@ -28,13 +30,13 @@ interface Fault {
 /** A recipe on the CPU whose `vllm` is found on PATH. */
 function recipe(
   box: Sandbox,
-  { version, says = [], end = 'serve', roles = ['aggregated'], args = '{}', port }: Fault,
+  { version, says = [], end = 'serve', roles = ['aggregated'], args = '{}', startTimeout = '2m', port }: Fault,
 ): string {
   const env = { FAKE_VERSION: version ?? '0.32.0', FAKE_SAYS: says.join('|'), FAKE_END: end };
   const group = (role: string) => `
   ${role}:
     gpus: 0
-${port === undefined ? '' : `    port: ${port}\n`}    startTimeout: 8s
+${port === undefined ? '' : `    port: ${port}\n`}    startTimeout: ${startTimeout}
     env: ${JSON.stringify(env)}
     args: ${args}
 `;
@@ -207,7 +209,12 @@ describe('an engine that does not come up', () => {
 
   it('is slow: at the deadline, what was waited for, the phase and for how long, the last line', async () => {
     await using box = sandbox();
-    const { code, stderr } = await fails(box, { says: loading, end: 'hang', port: await freePort() });
+    const { code, stderr } = await fails(box, {
+      says: loading,
+      end: 'hang',
+      startTimeout: '8s',
+      port: await freePort(),
+    });
     expect(stderr).toContain('aggregated-0 was not ready within 8.0 s: waited for GET /health to answer 200');
     expect(stderr).toMatch(
       /hint: It was loading weights for \d+\.\d s\. Its last line, \d+\.\d s before, was: Loading safe/,
@@ -220,7 +227,7 @@ describe('an engine that does not come up', () => {
   it('hangs after an error that is known: the cause and the next step', async () => {
     await using box = sandbox();
     const says = [...loading, 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB'];
-    const { code, stderr } = await fails(box, { says, end: 'hang', port: await freePort() });
+    const { code, stderr } = await fails(box, { says, end: 'hang', startTimeout: '8s', port: await freePort() });
     expect(stderr).toMatch(/was not ready within 8\.0 s: .*; its output tells: the GPU had not enough free memory/);
     expect(stderr).toMatch(/hint: Lower gpu-memory-utilization/);
     expect(code).toBe(5);

@@ -6,16 +6,16 @@ import { waitFor } from '../helpers/until.ts';
 const free = ['--set', 'frontend.port=auto'];
 
 /** A recipe of one mocker worker whose engine is told to misbehave. */
-const faulty = (fault: string, extra = '') => `name: faulty
+const faulty = (fault: string, startTimeout = '2m') => `name: faulty
 model: m
 engine: mocker
 frontend: { port: auto }
 workers:
   aggregated:
     replicas: 2
-    startTimeout: 2s
+    startTimeout: ${startTimeout}
     args: { fault: "${fault}" }
-${extra}`;
+`;
 
 describe('a start that cannot succeed', () => {
   it('names every problem of a recipe with its place, and starts nothing', async () => {
@@ -84,10 +84,10 @@ describe('a start that cannot succeed', () => {
 
   it('says what a worker that never gets ready was doing at the deadline', async () => {
     await using box = new Sandbox();
-    const { code, stderr } = await box.run('serve', box.file('faulty.yaml', faulty('never-ready')));
+    const { code, stderr } = await box.run('serve', box.file('faulty.yaml', faulty('never-ready', '6s')));
     expect(stderr).toContain('[NOT_READY]');
     expect(code).toBe(5);
-    expect(stderr).toContain('was not ready within 2.0 s: waited for GET /health to answer 200');
+    expect(stderr).toContain('was not ready within 6.0 s: waited for GET /health to answer 200');
     expect(stderr).toMatch(/hint: .*Its last line.* was: .+/);
     await waitFor('nothing to be left', () => box.processes().length === 0);
   });
@@ -109,7 +109,7 @@ describe('a start that cannot succeed', () => {
 
   it('is undone by Ctrl-C', async () => {
     await using box = new Sandbox();
-    const recipe = box.file('slow.yaml', faulty('never-ready').replace('startTimeout: 2s', 'startTimeout: 60s'));
+    const recipe = box.file('slow.yaml', faulty('never-ready'));
     const serve = box.start('serve', recipe);
     await serve.readUntil(/starting +waiting/);
     serve.signal('SIGINT');
