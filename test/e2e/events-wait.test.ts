@@ -18,7 +18,7 @@ describe('dynamo wait and dynamo events', () => {
 
     const following = box.start('events', '-f', '--json', '--tail', '1');
     await following.readUntil(/"type"/);
-    const stopped = box.start('wait', 'stopped');
+    const stopped = box.start('wait', 'stopped', 'quickstart');
     expect(await box.run('restart', 'decode-1')).toMatchObject({ code: 0 });
     await following.readUntil(/"type":"restart"/);
     const shown = await box.run('events', '--since', '1h');
@@ -27,15 +27,23 @@ describe('dynamo wait and dynamo events', () => {
     expect((await box.run('events', '-n', '2')).stdout.trim().split('\n')).toHaveLength(2);
 
     const { endpoint } = await box.status();
-    const answer = ask(endpoint, 'mock-model', 3_000); // at the simulated GPU's own pace: some seconds
+    // Minutes at the simulated GPU's own pace: it is in flight until it is let go.
+    const letGo = new AbortController();
+    const answer = ask(endpoint, 'mock-model', 100_000, letGo.signal).then(
+      () => 'answered',
+      () => 'let go',
+    );
     await waitFor('a request in flight', async () =>
       (await (await fetch(`${endpoint}/health`)).text()).includes('"inFlight":1'),
     );
     const late = await box.run('wait', 'idle', '--timeout', '1ms');
     expect(late).toMatchObject({ code: 8 });
     expect(late.stderr).toMatch(/quickstart was not idle within 1 ms: [12] requests? (is|are) in flight/);
-    expect(await box.run('wait', 'idle')).toMatchObject({ code: 0, stdout: 'quickstart is idle\n' });
-    await answer;
+    const idle = box.start('wait', 'idle');
+    letGo.abort();
+    expect(await answer).toBe('let go');
+    expect(await idle.exited).toBe(0);
+    expect(idle.stdout).toBe('quickstart is idle\n');
 
     expect(await box.run('stop')).toMatchObject({ code: 0 });
     expect(await stopped.exited).toBe(0);
