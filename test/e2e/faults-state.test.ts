@@ -2,7 +2,7 @@ import { renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readStat } from '../../src/supervise/identity.ts';
-import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { ask, Sandbox, successorOf, supervisors } from '../helpers/deployment-sandbox.ts';
 import { waitFor } from '../helpers/until.ts';
 
 const serve = ['serve', 'quickstart', '--set', 'frontend.port=auto'];
@@ -18,11 +18,24 @@ async function stopsClean(box: Sandbox) {
   await waitFor('nothing to be left', () => box.processes().length === 0);
 }
 
+/** Does something while a process stands still. */
+function suspended(pid: number, work: () => void): void {
+  process.kill(pid, 'SIGSTOP');
+  try {
+    work();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+}
+
 describe('what is on disk is lost or late', () => {
   it('a discovery store wiped under a running deployment: the next serve adopts what runs', async () => {
     await using box = new Sandbox();
     const before = await served(box);
-    rmSync(path.join(box.deploymentDir(), 'discovery'), { recursive: true, force: true });
+    // All of it at once: its agent writes in it meanwhile.
+    const folder = path.join(box.deploymentDir(), 'discovery');
+    renameSync(folder, `${folder}.away`);
+    rmSync(`${folder}.away`, { recursive: true });
     process.kill(supervisors(before).controller, 'SIGKILL');
     await gone(supervisors(before).controller);
     const again = await box.run(...serve, '--detach');
@@ -38,8 +51,12 @@ describe('what is on disk is lost or late', () => {
     await using box = new Sandbox();
     const before = await served(box);
     const folder = path.join(box.deploymentDir(), 'discovery');
-    renameSync(folder, `${folder}.away`);
-    box.file('home/deployments/quickstart/discovery', 'not a folder');
+    // Its agent would make the folder anew in between.
+    const { agent } = supervisors(before);
+    suspended(agent, () => {
+      renameSync(folder, `${folder}.away`);
+      box.file('home/deployments/quickstart/discovery', 'not a folder');
+    });
     const victim = before.processes.find((entry) => entry.name === 'decode-0')!;
     process.kill(victim.pid!, 'SIGKILL');
     const find = async () => (await box.status()).processes.find((entry) => entry.name === 'decode-0')!;
@@ -49,8 +66,10 @@ describe('what is on disk is lost or late', () => {
     });
     expect(waiting.restarts).toBe(1);
     await ask(before.endpoint);
-    rmSync(folder);
-    renameSync(`${folder}.away`, folder);
+    suspended(agent, () => {
+      rmSync(folder);
+      renameSync(`${folder}.away`, folder);
+    });
     const back = await waitFor('decode-0 to be back', async () => {
       const found = await find();
       return found.state === 'ready' && found;
@@ -63,10 +82,7 @@ describe('what is on disk is lost or late', () => {
     await using box = new Sandbox();
     const before = await served(box);
     process.kill(supervisors(before).agent, 'SIGKILL');
-    const after = await waitFor('a new agent', async () => {
-      const snapshot = await box.ready();
-      return snapshot.agents[0]?.pid !== supervisors(before).agent && snapshot;
-    });
+    const after = await successorOf(box, supervisors(before).agent);
     expect(after.pairs).toEqual(before.pairs);
     await stopsClean(box);
   });
@@ -74,7 +90,7 @@ describe('what is on disk is lost or late', () => {
   it('a start taken back by its agents is shown as failed, not as starting', async () => {
     await using box = new Sandbox();
     box.env['DYNAMO_CRASH_AT'] = 'publish:before';
-    const { code, stderr } = await box.run(...serve, '--set', 'startLease=1s');
+    const { code, stderr } = await box.run(...serve, '--set', 'startLease=4s');
     expect(code).toBe(5);
     expect(stderr).toContain('[START_LOST]');
     delete box.env['DYNAMO_CRASH_AT'];

@@ -4,7 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ProcessSnapshot } from '../../src/deployment/snapshot.ts';
-import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
+import { ask, Sandbox, successorOf, supervisors } from '../helpers/deployment-sandbox.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { waitFor } from '../helpers/until.ts';
 
@@ -64,10 +64,7 @@ describe('a prefill worker that starts again', () => {
     // Its agent's successor knows the new port: it is in the journal.
     const { agent } = supervisors(await box.status());
     process.kill(agent, 'SIGKILL');
-    await waitFor('a new agent', async () => {
-      const snapshot = await box.ready();
-      return snapshot.agents[0]?.pid !== agent && snapshot;
-    });
+    await successorOf(box, agent);
     expect(await find(box)).toMatchObject({ pid: second.pid, ports: second.ports });
     expect(journalledPort(box)).toBe(port);
 
@@ -92,12 +89,19 @@ function journalledPort(box: Sandbox): number | undefined {
   return journal.processes.find(({ spec }) => spec.name === NAME)?.spec.ports['sideChannel'];
 }
 
-/** Listens for nobody, answers everything with 200, and lists every model: what a probe alone would take for a worker. */
-async function squat(port: number, gone: { pid: number | null }): Promise<http.Server> {
-  const server = http.createServer((_, response) => response.end('{"data":[{"id":"mock-model"}]}'));
-  process.kill(gone.pid!, 'SIGKILL');
-  await listenWhenFree(server, port);
-  return server;
+/** Answers everything with 200, and lists every model: what a probe alone would take for a worker. */
+const stranger = (): http.Server => http.createServer((_, response) => response.end('{"data":[{"id":"mock-model"}]}'));
+
+/** Ends a process and listens on its ports before its agent, suspended meanwhile, can start it again. */
+async function squat(box: Sandbox, { pid }: ProcessSnapshot, servers: [net.Server, number][]): Promise<void> {
+  const { agent } = supervisors(await box.status('squatted'));
+  process.kill(agent, 'SIGSTOP');
+  try {
+    process.kill(pid!, 'SIGKILL');
+    for (const [server, port] of servers) await listenWhenFree(server, port);
+  } finally {
+    process.kill(agent, 'SIGCONT');
+  }
 }
 
 async function listenWhenFree(server: net.Server, port: number): Promise<void> {
@@ -109,15 +113,14 @@ async function listenWhenFree(server: net.Server, port: number): Promise<void> {
   await waitFor(`port ${port} to be free`, listens);
 }
 
-/** Slow to restart: the stranger is there first. */
 const RECIPE = (port: string) => `name: squatted
 engine: mocker
 model: mock-model
 frontend: { port: auto }
 kvEvents: true
 workers:
-  prefill: { replicas: 1, restart: { initialBackoff: 3s } }
-  decode: { replicas: 1, restart: { initialBackoff: 3s }${port} }
+  prefill: { replicas: 1, restart: { initialBackoff: 100ms } }
+  decode: { replicas: 1, restart: { initialBackoff: 100ms }${port} }
 `;
 
 describe('a worker whose HTTP port a stranger takes while it is down', () => {
@@ -128,11 +131,14 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     const { endpoint } = await box.ready('squatted');
     const findHere = async () => (await box.status('squatted')).processes.find(({ name }) => name === 'decode-0')!;
     const first = await findHere();
-    const stranger = await squat(first.ports['http']!, first);
-    const listener = net.createServer();
-    await listenWhenFree(listener, first.ports['kvEvents']!);
+    const server = stranger();
     const asked: string[] = [];
-    stranger.on('request', (request: http.IncomingMessage) => void asked.push(request.url ?? ''));
+    server.on('request', (request: http.IncomingMessage) => void asked.push(request.url ?? ''));
+    const listener = net.createServer();
+    await squat(box, first, [
+      [server, first.ports['http']!],
+      [listener, first.ports['kvEvents']!],
+    ]);
     const second = await waitFor('decode-0 to be back', async () => {
       const now = await findHere();
       return now.state === 'ready' && now.generation > first.generation && now;
@@ -159,8 +165,10 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     // Its KV events come from where it publishes now.
     expect(second.ports['kvEvents']).not.toBe(first.ports['kvEvents']);
     await ask(endpoint, 'mock-model', 200);
-    const { stdout: events } = await box.run('doctor', 'kv-events', 'squatted', '--for', '2', '--json');
-    expect(events).toMatch(/"worker":"decode-0".*"hashes":\["\d/);
+    const events = box.start('doctor', 'kv-events', 'squatted', '--for', '600', '--json');
+    await events.readUntil(/"worker":"decode-0".*"hashes":\["\d/);
+    events.signal('SIGINT');
+    expect(await events.exited).toBe(0);
 
     // What is started beside it meets it where it is now.
     expect(await box.run('scale', 'prefill=2', '--deployment', 'squatted')).toMatchObject({ code: 0 });
@@ -170,7 +178,7 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     listener.close();
 
     // It keeps what it has now: in the journal, and at the next restart, though the old port is free again.
-    stranger.close();
+    server.close();
     expect(await box.run('restart', 'decode-0', '--deployment', 'squatted')).toMatchObject({ code: 0 });
     expect((await findHere()).ports['http']).toBe(second.ports['http']);
     await ask(endpoint);
@@ -186,7 +194,8 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     const findHere = async () => (await box.status('squatted')).processes.find(({ name }) => name === 'decode-0')!;
     const first = await findHere();
     expect(first.ports['http']).toBe(written);
-    const stranger = await squat(written, first);
+    const server = stranger();
+    await squat(box, first, [[server, written]]);
     const waiting = await waitFor('decode-0 to wait', async () => {
       const now = await findHere();
       return now.waitingFor?.includes(`http port ${written}`) && now;
@@ -195,7 +204,7 @@ describe('a worker whose HTTP port a stranger takes while it is down', () => {
     expect(waiting.waitingFor).toContain(`held by pid ${process.pid} (`);
     const { stdout } = await box.run('status', 'squatted');
     expect(stdout).toContain(`http port ${written}`);
-    stranger.close();
+    server.close();
     const back = await waitFor('decode-0 to be back', async () => {
       const now = await findHere();
       return now.state === 'ready' && now.generation > first.generation && now;
