@@ -75,7 +75,8 @@ async function fakeServer(chunks: readonly string[], end: 'done' | 'cut' | 'hang
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (const content of chunks) response.write(`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`);
     if (end === 'done') response.end('data: [DONE]\n\n');
-    if (end === 'cut') setImmediate(() => response.destroy());
+    // Not before all of the question has come: closing with unread bytes would be a reset.
+    if (end === 'cut') request.on('end', () => response.write(': cut\n\n', () => response.destroy()));
     return undefined;
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

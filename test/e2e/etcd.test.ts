@@ -60,7 +60,10 @@ describe.skipIf(!hasEtcd)('discovery in etcd, by the command line', () => {
     const { kvs } = await client.get(`/dynamo/quickstart/records/commit.${record.generation}`).exec();
     expect(kvs[0]).toMatchObject({ version: '1', lease: '0' });
     expect(JSON.parse(kvs[0]!.value.toString())).toMatchObject({ planHash: record.planHash, epoch: 1 });
-    expect((await keys()).filter((key) => key.includes('/instance.'))).toHaveLength(5);
+    await waitFor(
+      'five instances',
+      async () => (await keys()).filter((key) => key.includes('/instance.')).length === 5,
+    );
 
     // Away: tokens flow past the TTL, status says so, nothing is restarted.
     await etcd.kill();
@@ -125,7 +128,12 @@ describe.skipIf(!hasEtcd)('discovery in etcd, by the command line', () => {
     await statusIs('the store to be back', ({ agents }) => agents[0]!.storeProblem === null);
     await serving(back.endpoint, 1_500);
     // Registered in it before and after.
-    await kill(named(back, 'decode-0').pid!);
+    const victim = named(back, 'decode-0').pid;
+    await kill(victim!);
+    await statusIs('decode-0 to be back', (now) => {
+      const { state, pid } = named(now, 'decode-0');
+      return state === 'ready' && pid !== null && pid !== victim;
+    });
     const after = await box.ready();
     expect(pidsOf(after, ['decode-0', 'etcd'])).toEqual(pidsOf(before, ['decode-0', 'etcd']));
 

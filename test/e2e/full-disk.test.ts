@@ -3,11 +3,19 @@ import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'n
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DeploymentSnapshot } from '../../src/deployment/snapshot.ts';
-import { processesWithEnv } from '../../src/supervise/identity.ts';
+import { processesWithEnv, readStat } from '../../src/supervise/identity.ts';
 import { ask } from '../helpers/deployment-sandbox.ts';
 import { type CliResult, runCli } from '../helpers/run-cli.ts';
 import { tmpDir } from '../helpers/tmp-dir.ts';
 import { waitFor } from '../helpers/until.ts';
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone in the meantime
+  }
+}
 
 /** A small disk of its own needs the right to mount one. */
 const canMount = (() => {
@@ -36,28 +44,34 @@ describe.skipIf(!canMount)('a full disk', () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
   });
   afterEach(async () => {
-    for (const pid of left()) process.kill(pid, 'SIGKILL');
-    await waitFor('everything of the test to be gone', () => left().length === 0);
+    await waitFor('everything of the test to be gone', () => {
+      const pids = left();
+      for (const pid of pids) kill(pid);
+      return pids.length === 0;
+    });
     execFileSync('umount', ['-l', disk]);
     tmp[Symbol.dispose]();
   });
 
-  /** Leaves not a single free byte. */
-  function fill(): void {
+  /** Leaves not a single free byte, also when somebody replaces a file meanwhile. */
+  async function fill(): Promise<void> {
     const fd = openSync(path.join(disk, 'filler'), 'a');
     try {
-      for (;;) writeSync(fd, Buffer.alloc(4096));
-    } catch {
-      // full
+      await waitFor('the disk to be full', () => {
+        try {
+          for (;;) writeSync(fd, Buffer.alloc(4096));
+        } catch {
+          return statfsSync(disk).bavail === 0;
+        }
+      });
     } finally {
       closeSync(fd);
     }
-    expect(statfsSync(disk).bavail).toBe(0);
   }
 
   it('before the start: says so, and leaves nothing', async () => {
     mkdirSync(path.join(disk, 'home'));
-    fill();
+    await fill();
     const { code, stderr } = await run(...serve);
     expect(stderr).toContain('[DISK_FULL]');
     expect(code).toBe(4);
@@ -67,7 +81,7 @@ describe.skipIf(!canMount)('a full disk', () => {
   it('while it serves: tokens flow, and stop leaves nothing', async () => {
     expect((await run(...serve)).code).toBe(0);
     const { endpoint } = JSON.parse((await run('status', '--json')).stdout) as { endpoint: string };
-    fill();
+    await fill();
     await ask(endpoint);
     const stopped = await run('stop', 'quickstart');
     expect(stopped.stderr).toBe('');
@@ -78,9 +92,10 @@ describe.skipIf(!canMount)('a full disk', () => {
   it('while it runs unattended: stop leaves nothing', async () => {
     expect((await run(...serve)).code).toBe(0);
     const { controller, agents } = JSON.parse((await run('status', '--json')).stdout) as DeploymentSnapshot;
-    process.kill(controller!.pid, 'SIGKILL');
-    process.kill(agents[0]!.pid!, 'SIGKILL');
-    fill();
+    const supervisors = [controller!.pid, agents[0]!.pid!];
+    supervisors.forEach(kill);
+    await waitFor('both to be gone', () => supervisors.every((pid) => ['Z', undefined].includes(readStat(pid)?.state)));
+    await fill();
     const stopped = await run('stop', 'quickstart');
     expect(stopped.stderr).toBe('');
     expect(stopped.code).toBe(0);
@@ -92,7 +107,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     const status = async () => JSON.parse((await run('status', 'quickstart', '--json')).stdout) as DeploymentSnapshot;
     const before = await status();
     const victim = before.processes.find((entry) => entry.name === 'decode-0')!;
-    fill();
+    await fill();
     process.kill(victim.pid!, 'SIGKILL');
     await waitFor(
       'the agent to notice',
@@ -100,14 +115,10 @@ describe.skipIf(!canMount)('a full disk', () => {
     );
     await ask(before.endpoint);
     rmSync(path.join(disk, 'filler'));
-    const after = await waitFor(
-      'decode-0 to be back',
-      async () => {
-        const found = (await status()).processes.find((entry) => entry.name === 'decode-0')!;
-        return found.state === 'ready' && found;
-      },
-      40_000,
-    );
+    const after = await waitFor('decode-0 to be back', async () => {
+      const found = (await status()).processes.find((entry) => entry.name === 'decode-0')!;
+      return found.state === 'ready' && found;
+    });
     expect(after.pid).not.toBe(victim.pid);
     expect((await run('stop', 'quickstart')).code).toBe(0);
     await waitFor('nothing to be left', () => left().length === 0);

@@ -10,7 +10,7 @@ const SAY = 'echo "$DYNAMO_EVENT $DYNAMO_DEPLOYMENT $DYNAMO_MODELS $DYNAMO_REASO
 /** A recipe of one simulated worker beside its hooks. */
 function recipeWith(box: Sandbox, hooks: string, worker = ''): string {
   const lines = [
-    'name: hooked\nmodel: mock-model\nengine: mocker\nstartLease: 1s\nfrontend: { port: auto }',
+    'name: hooked\nmodel: mock-model\nengine: mocker\nfrontend: { port: auto }',
     `workers: { aggregated: { ${worker} } }`,
     `hooks:\n${hooks}`,
   ];
@@ -19,7 +19,7 @@ function recipeWith(box: Sandbox, hooks: string, worker = ''): string {
 
 const said = (recipe: string): string[] => {
   const file = path.join(path.dirname(recipe), 'said');
-  return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
 };
 const hookEvents = (box: Sandbox) =>
   box
@@ -70,9 +70,12 @@ describe('hooks of a recipe', () => {
       "  onReady: { command: 'echo hanging; setsid sleep 600 & sleep 600', timeout: 2s }\n  onStop: { command: [./none], timeout: 1s }",
     );
     await serveDetached(box, recipe);
-    expect(hookEvents(box).at(-1)).toMatch(/^onReady: running echo hanging/);
     await waitFor('the deadline', () => hookEvents(box).some((line) => line.includes('its timeout is')));
-    expect(hooksOf(box)).toEqual([]);
+    expect(hookEvents(box)).toEqual([
+      expect.stringMatching(/^onReady: running echo hanging/),
+      expect.stringMatching(/^onReady: killed after .*: its timeout is 2\.0 s$/),
+    ]);
+    await waitFor('nothing of it to be left', () => hooksOf(box).length === 0);
     expect((await box.run('logs', 'hooked', 'hooks')).stdout).toContain('hanging');
     expect(await box.run('stop', 'hooked')).toMatchObject({ code: 0, stderr: '' });
     expect(hookEvents(box).at(-1)).toBe('onStop: could not be started: ENOENT');
@@ -90,7 +93,7 @@ describe('hooks of a recipe', () => {
 
   it('tell of a start that failed, which fails no later for it', async () => {
     await using box = new Sandbox();
-    const recipe = recipeWith(box, `  onFailure: '${SAY}; exit 3'`, 'startTimeout: 50ms');
+    const recipe = recipeWith(box, `  onFailure: '${SAY}; exit 3'`, 'startTimeout: 50ms, args: { fault: never-ready }');
     const { code, stderr } = await box.run('serve', recipe, '--detach');
     expect(code, stderr).toBe(5);
     await waitFor('onFailure to end', () =>
@@ -109,8 +112,9 @@ describe('hooks of a recipe', () => {
     await waitFor('the deployment to be unattended', async () => (await box.status('hooked')).unattended);
     expect(hooksOf(box)).not.toEqual([]);
     expect(await box.run('serve', recipe, '--detach')).toMatchObject({ code: 0 });
-    expect(hooksOf(box)).toEqual([]);
-    expect(hookEvents(box)).toContain('onReady: its controller died; whether it came to its end is not known');
+    await waitFor('it to be ended', () => hooksOf(box).length === 0);
+    const lost = 'onReady: its controller died; whether it came to its end is not known';
+    await waitFor('its end to be told', () => hookEvents(box).includes(lost));
     expect(await box.run('stop', 'hooked')).toMatchObject({ code: 0, stderr: '' });
     expect(said(recipe)).toHaveLength(1);
     await waitFor('nothing to be left', () => box.processes().length === 0);
