@@ -33,13 +33,14 @@ export async function runSteps(
   options: { cwd: string; env: NodeJS.ProcessEnv; wrap: readonly string[] },
 ): Promise<StepResult[]> {
   const mark = 'STEP-ENDED';
-  const script = steps.map(({ command }) => `${command}\nprintf '\\n${mark} %s\\n' "$?"`).join('\n');
+  // One pipe for both: from two, what came first could not be told.
+  const script = ['exec 2>&1', ...steps.map(({ command }) => `${command}\nprintf '\\n${mark} %s\\n' "$?"`)].join('\n');
   const [program, ...args] = [...options.wrap, 'bash', '--norc', '-c', script];
   const child = spawn(program!, args, { cwd: options.cwd, env: options.env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (data: Buffer) => {
-      output += data.toString();
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
     });
   await new Promise((resolve) => child.once('close', resolve));
   const results = output.split(new RegExp(`\\n${mark} (\\d+)\\n`));
@@ -48,6 +49,10 @@ export async function runSteps(
     lines: (results[index * 2] ?? '').split('\n').filter((line, at, all) => line !== '' || at < all.length - 1),
   }));
 }
+
+/** What only a slow run says: `requests 57/100 · …`, and where the time of the start went. */
+const isOfSlowRun = (line: string): boolean =>
+  /^(?:(?:requests|warm-up) \d+\/(?:\d+|\?)(?: |$)|The start took |\S+ took .* to start: )/.test(line);
 
 /** A line without what differs from run to run: numbers, times, hashes, pids, folders, the model's words. Pure. */
 export function normalise(line: string): string {
@@ -59,7 +64,7 @@ export function normalise(line: string): string {
     .replace(/\/\S+\/(?=[\w.-]+\.yaml\b)/g, 'FOLDER/')
     .replace(/Linux [\w.-]+$/, 'Linux KERNEL')
     .replace(/"created":\d+/, '"created":N')
-    .replace(/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'N s')
+    .replace(/\b(?:\d+ h \d+ min|\d+ min \d+ s|\d+(?:\.\d+)? (?:ms|s))\b/g, 'N s')
     .replace(/\b\d+(?:\.\d+)? tok\/s\b/g, 'N tok/s')
     .replace(/ · (?:length limit reached · )?(prefill|decode)-\d → decode-\d/g, ' · WORKERS')
     .replace(/^((?:prefill|decode|frontend)\S* +\w+ +)\d+( +)/, '$1PID$2')
@@ -69,6 +74,7 @@ export function normalise(line: string): string {
 
 /** Where expected and printed lines part; undefined when they fit. Pure. */
 export function findDifference(expected: readonly string[], printed: readonly string[]): string | undefined {
+  const lines = printed.filter((line) => !isOfSlowRun(line));
   let at = 0;
   let skips = false;
   for (const line of expected) {
@@ -77,10 +83,10 @@ export function findDifference(expected: readonly string[], printed: readonly st
       continue;
     }
     const want = normalise(line);
-    const found = printed.findIndex((candidate, index) => index >= at && normalise(candidate) === want);
-    if (found < 0 || (!skips && found !== at)) return `expected: ${line}\nprinted:  ${printed[at] ?? '(nothing more)'}`;
+    const found = lines.findIndex((candidate, index) => index >= at && normalise(candidate) === want);
+    if (found < 0 || (!skips && found !== at)) return `expected: ${line}\nprinted:  ${lines[at] ?? '(nothing more)'}`;
     at = found + 1;
     skips = false;
   }
-  return skips || at >= printed.length ? undefined : `printed, and not in the document: ${printed[at]}`;
+  return skips || at >= lines.length ? undefined : `printed, and not in the document: ${lines[at]}`;
 }
