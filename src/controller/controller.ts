@@ -10,7 +10,7 @@ import type { DeploymentSnapshot } from '../deployment/snapshot.ts';
 import { type DeploymentPaths, deploymentPaths, makePrivateDir } from '../deployment/state-dir.ts';
 import type { HostEntry } from '../hosts/host-entry.ts';
 import { EventLog } from '../supervise/event-log.ts';
-import { type FileLock, lockHolder, tryLock } from '../supervise/locks.ts';
+import type { FileLock } from '../supervise/locks.ts';
 import type { EventRecord, SentSecrets, StartRequest } from '../supervise/protocol.ts';
 import { listenSocket } from '../supervise/rpc.ts';
 import { socketPath } from '../supervise/socket-path.ts';
@@ -20,6 +20,7 @@ import { AgentLinks } from './agent-links.ts';
 import { Attendance } from './attendance.ts';
 import { Changes } from './changes.ts';
 import { ClientServer } from './client-server.ts';
+import { takeControllerLock } from './controller-lock.ts';
 import { DeploymentStore } from './deployment-store.ts';
 import { isFreshStart, nextRecord, refuseOtherRecipe, takeBackEarlierStart } from './earlier-start.ts';
 import { Hooks } from './hooks/hooks.ts';
@@ -59,12 +60,7 @@ export interface ControllerOptions {
 export async function runController(options: ControllerOptions): Promise<void> {
   const paths = deploymentPaths(options.dir);
   makePrivateDir(options.dir);
-  const lock = tryLock(paths.controllerLock, { holder: `controller pid ${process.pid}` });
-  if (!lock)
-    throw new DynamoError(
-      'DEPLOYMENT_BUSY',
-      `${options.deployment} has a controller already (${lockHolder(paths.controllerLock) ?? 'unknown'})`,
-    );
+  const lock = await takeControllerLock(options.deployment, options.dir, paths.controllerLock);
   await new Controller(options, paths, lock).run();
 }
 
@@ -343,11 +339,10 @@ class Controller {
       throw error;
     });
     if (leftPids.length === 0) {
-      if (this.#record.known) {
-        await this.#store.empty(this.#record.known);
-        this.#record.setPhase('stopped');
-      }
+      if (this.#record.known) await this.#store.empty(this.#record.known);
+      // Whoever follows the events leaves when the record says that it is over: the last one has to be there by then.
       this.#events.write('stopped', 'nothing is left');
+      if (this.#record.known) this.#record.setPhase('stopped');
     }
     this.#clients.flush();
     // After the answer to whoever asked.
