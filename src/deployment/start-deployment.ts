@@ -3,6 +3,7 @@ import { until } from '../base/until.ts';
 import { planDifference } from '../plan/plan-difference.ts';
 import { isAlive, signalProcess } from '../supervise/identity.ts';
 import { lockHolder } from '../supervise/locks.ts';
+import { lastLines } from '../supervise/log-tail.ts';
 import type { StartRequest } from '../supervise/protocol.ts';
 import { type ControllerClient, type ControllerPeer, connectController, spawnController } from './controller-client.ts';
 import { readControllerIdentity } from './controller-identity.ts';
@@ -124,7 +125,16 @@ export async function stopDeployment(
       deadlineMs: 10_000,
       intervalMs: 10,
     });
-    if (!client) return;
+    if (client === null) return;
+    if (!client)
+      throw new DynamoError(
+        'STOP_INCOMPLETE',
+        `the controller that was to stop ${deployment} ended before it could be asked`,
+        {
+          details: lastLines(deploymentPaths(dir).controllerLog, 10),
+          hint: 'Run the same command again.',
+        },
+      );
   }
   try {
     client.peer.on('event', ({ type, message }) => {
