@@ -33,7 +33,7 @@ const ENGINES = [
     variable: 'DYNAMO_TEST_VLLM',
     folder: environmentFolder(),
     prepare: prepareEnvironment,
-    minutes: 12,
+    minutes: 20,
     files: ['command-lines', 'aggregated', 'disaggregated'].map((name) => `test/engines/${name}.test.ts`),
     notes: [
       "One line of NIXL's Python wrapper is patched there: its progress thread pauses (NIXL_PTHR_DELAY_US) instead of spinning, which would keep a core busy with each idle worker.",
