@@ -27,6 +27,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasMooncake)('a store, a clock and
     fleet = await Fleet.start({
       hosts: 4,
       workers: TWO_OF_EACH,
+      ttl: '6s', // so long a store is missed before that is told
       entry: { env: { NODE_OPTIONS: '--import=/run/clock.mjs' }, stateDir: '/run/small/state' },
     });
     for (const host of fleet.net.hosts) {

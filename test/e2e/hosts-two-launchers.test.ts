@@ -19,7 +19,7 @@ class Launcher implements AsyncDisposable {
       `name: fleet
 model: mock-model
 engine: mocker
-discovery: { backend: etcd, endpoints: ['${store.endpoint}'], ttl: 2s }
+discovery: { backend: etcd, endpoints: ['${store.endpoint}'], ttl: 10s }
 startLease: 25s
 frontend: { port: auto }
 workers:

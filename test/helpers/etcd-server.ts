@@ -44,6 +44,7 @@ export class EtcdServer implements AsyncDisposable {
     clientPort: number,
     peers: readonly { name: string; url: string }[],
     flags: readonly string[],
+    addresses: readonly string[] = [],
   ) {
     this.#dataDir = dataDir;
     const scheme = flags.includes('--cert-file') ? 'https' : 'http';
@@ -51,16 +52,21 @@ export class EtcdServer implements AsyncDisposable {
     this.url = `${scheme}://127.0.0.1:${clientPort}`;
     this.#argv = [
       ...['--name', name, '--data-dir', path.join(dataDir, 'member'), '--log-level', 'error'],
-      ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url],
+      ...[
+        '--listen-client-urls',
+        [this.url, ...addresses.map((each) => `${scheme}://${each}:${clientPort}`)].join(','),
+      ],
+      ...['--advertise-client-urls', this.url],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
       ...['--initial-cluster', peers.map((peer) => `${peer.name}=${peer.url}`).join(','), ...flags],
     ];
   }
 
-  static async start(flags: readonly string[] = []): Promise<EtcdServer> {
+  /** `addresses`: others at which it is to be reached, at the same port. */
+  static async start(flags: readonly string[] = [], addresses: readonly string[] = []): Promise<EtcdServer> {
     const dataDir = await mkdtemp(path.join(await folderForEtcd(1), 'dynamo-etcd-'));
     const peers = [{ name: 'solo', url: `http://127.0.0.1:${await freePort()}` }];
-    const server = new EtcdServer('solo', dataDir, await freePort(), peers, flags);
+    const server = new EtcdServer('solo', dataDir, await freePort(), peers, flags, addresses);
     try {
       await server.up();
     } catch (error) {

@@ -13,16 +13,18 @@ import { startRequest, trivialPlan } from './trivial-plan.ts';
 export class HostsDeployment extends TestDeployment {
   readonly net: TestHosts;
   readonly #store: EtcdDoor;
+  readonly #isStoreShared: boolean;
 
-  private constructor(wires: TestHosts, store: EtcdDoor, name: string) {
+  private constructor(wires: TestHosts, store: EtcdDoor, name: string, isStoreShared: boolean) {
     super(name);
     this.net = wires;
     this.#store = store;
+    this.#isStoreShared = isStoreShared;
   }
 
-  /** `oneWayMs`: how far away its etcd is. */
-  static async over(wires: TestHosts, name = 'spread', oneWayMs = 0): Promise<HostsDeployment> {
-    return new HostsDeployment(wires, await EtcdDoor.open(wires, oneWayMs), name);
+  /** `oneWayMs`: how far away its etcd is. `store`: one that deployments of other names use as well; else it gets one of its own. */
+  static async over(wires: TestHosts, name = 'spread', oneWayMs = 0, store?: EtcdDoor): Promise<HostsDeployment> {
+    return new HostsDeployment(wires, store ?? (await EtcdDoor.open(wires, oneWayMs)), name, store !== undefined);
   }
 
   hostEntry(host: TestHost, more: Partial<HostEntry> = {}): HostEntry {
@@ -32,7 +34,7 @@ export class HostsDeployment extends TestDeployment {
   plan(processes: ProcessSpec[], overrides: Partial<LaunchPlan> = {}): LaunchPlan {
     return trivialPlan(this.name, processes, {
       hosts: [...new Set(processes.map(({ host }) => host))],
-      discovery: { backend: 'etcd', endpoints: [this.#store.endpoint], ttlMs: 2_000 },
+      discovery: { backend: 'etcd', endpoints: [this.#store.endpoint], ttlMs: 10_000 },
       startLeaseMs: 10_000,
       ...overrides,
     });
@@ -47,7 +49,8 @@ export class HostsDeployment extends TestDeployment {
   async keys(): Promise<string[]> {
     const client = new Etcd3({ hosts: this.#store.etcd.url });
     try {
-      return (await client.getAll().keys()).map((key) => key.split('/').at(-1)!);
+      const keys = await client.getAll().keys();
+      return keys.filter((key) => key.split('/').includes(this.name)).map((key) => key.split('/').at(-1)!);
     } finally {
       client.close();
     }
@@ -60,6 +63,6 @@ export class HostsDeployment extends TestDeployment {
 
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
-    await this.#store[Symbol.asyncDispose]();
+    if (!this.#isStoreShared) await this.#store[Symbol.asyncDispose]();
   }
 }

@@ -19,7 +19,9 @@ import { trivialProcess } from '../../helpers/trivial-plan.ts';
 import { waitFor } from '../../helpers/until.ts';
 
 const TRIPS = 300;
-const ROUNDS = 4;
+/** CI proves that it can be measured; figures need a quiet machine and several rounds. */
+const isCi = Boolean(process.env['CI']);
+const ROUNDS = isCi ? 1 : 4;
 const TIMEOUT_MS = 480_000;
 /** A link between two places: 20 ms there and back. */
 const ONE_WAY_MS = 10;
@@ -27,7 +29,7 @@ const CLOCK_TICK_MS = 10;
 /** A round begins when the machine is this idle; all rounds together wait no longer than this for it. */
 const IDLE_SHARE = 0.75;
 const LOOK_MS = 200;
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = isCi ? 0 : 40_000;
 
 interface MeasuredStart {
   /** Up to the commit: what the journal says. */

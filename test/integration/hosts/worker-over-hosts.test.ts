@@ -20,7 +20,7 @@ async function planOn(deployment: HostsDeployment, workers: string): Promise<Lau
     `name: ${deployment.name}
 model: demo
 engine: mocker
-discovery: { backend: etcd, endpoints: ['${endpoint}'], ttl: 2s }
+discovery: { backend: etcd, endpoints: ['${endpoint}'], ttl: 10s }
 frontend: { startTimeout: 3m }
 workers: ${workers}
 `,
