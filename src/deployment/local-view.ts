@@ -1,8 +1,10 @@
 import { readJsonFile } from '../base/atomic-file.ts';
 import { DynamoError } from '../base/errors.ts';
+import { isAlive } from '../supervise/identity.ts';
 import type { AgentStatus } from '../supervise/protocol.ts';
 import { composeSnapshot } from './compose-snapshot.ts';
 import { connectController } from './controller-client.ts';
+import { readControllerIdentity } from './controller-identity.ts';
 import { observeAgents } from './observe-agent.ts';
 import { type DeploymentRecord, readRecord } from './record.ts';
 import type { DeploymentSnapshot } from './snapshot.ts';
@@ -23,10 +25,18 @@ export async function readSnapshot(name: string): Promise<DeploymentSnapshot> {
     client.peer.close();
     return client.hello.snapshot;
   }
-  const record = readDeployment(name);
-  const agents = await observeAgents(record, dir);
+  const seen = readDeployment(name);
+  const agents = await observeAgents(seen, dir);
+  // One that has written the record and does not listen yet is no dead one; one that has ended since has said why.
+  const lives = client === null || hasLivingController(dir);
+  const record = lives ? seen : readDeployment(name);
   const epoch = Number(readJsonFile(deploymentPaths(dir).epoch) ?? 0);
-  return composeSnapshot({ record: withTruth(record, agents, client === null), epoch, controllerPid: null, agents });
+  return composeSnapshot({ record: withTruth(record, agents, lives), epoch, controllerPid: null, agents });
+}
+
+function hasLivingController(dir: string): boolean {
+  const identity = readControllerIdentity(dir);
+  return identity !== undefined && isAlive(identity);
 }
 
 /** The record of a deployment. Throws `NO_DEPLOYMENT` with the names there are. */
@@ -83,14 +93,14 @@ export function theOnlyDeployment(): string {
 function withTruth(
   record: DeploymentRecord,
   agents: ReadonlyMap<string, AgentStatus>,
-  isSuspended: boolean,
+  hasController: boolean,
 ): DeploymentRecord {
   if (record.phase !== 'starting') return record;
   const settled = [...agents.values()].some(
     (status) => status.phase === 'committed' && status.generation === record.generation,
   );
   if (settled) return { ...record, phase: 'committed' };
-  if (agents.size > 0 || isSuspended) return record;
+  if (agents.size > 0 || hasController) return record;
   const error = new DynamoError(
     'START_LOST',
     'its controller died during the start, and the agents took everything back',
