@@ -20,10 +20,14 @@ describe.skipIf(!hasEtcd)('Discovery in an etcd of three members', () => {
     cluster = cleanup.use(await EtcdCluster.start());
     const open = async () =>
       cleanup.use(
-        await createDiscovery({ backend: 'etcd', endpoints: cluster.urls }, { deployment: 'demo', ttlMs: TTL_MS }),
+        await waitFor('the store', () =>
+          createDiscovery({ backend: 'etcd', endpoints: cluster.urls }, { deployment: 'demo', ttlMs: TTL_MS }).catch(
+            () => undefined,
+          ),
+        ),
       );
     owner = await open();
-    await owner.register(makeInstance('decode-0'), {});
+    await untilDone('a registration', () => owner.register(makeInstance('decode-0'), {}));
     log = new EventLog(await open());
     cleanup.defer(() => log.stop());
     await log.saw('synced');
@@ -38,12 +42,16 @@ describe.skipIf(!hasEtcd)('Discovery in an etcd of three members', () => {
       ),
     );
 
+  /** A member that is late, or an election, costs an answer. */
+  const untilRead = (generation: number) =>
+    waitFor('the commit record', () => owner.readCommit(generation).catch(() => undefined));
+
   it('goes on without its leader: records, watches and commits', async () => {
-    await owner.commit(commitOf(1));
+    await untilDone('a commit', () => owner.commit(commitOf(1)));
     const leader = await cluster.leader();
     await leader.kill();
     await untilDone('a commit under the next leader', () => owner.commit(commitOf(2)));
-    expect(await owner.readCommit(1)).toEqual(commitOf(1));
+    expect(await untilRead(1)).toEqual(commitOf(1));
     await untilDone('a registration', () => owner.register(makeInstance('decode-1'), {}));
     await log.saw('upsert decode-1 1 ready');
     expect(log.lines).not.toContain('removed decode-0 1');
@@ -54,7 +62,7 @@ describe.skipIf(!hasEtcd)('Discovery in an etcd of three members', () => {
   });
 
   it('cannot know anything without a majority, takes nothing down, and goes on with one', async () => {
-    await owner.commit(commitOf(1));
+    await untilDone('a commit', () => owner.commit(commitOf(1)));
     const [one, two] = cluster.members;
     await one!.kill();
     await two!.kill();
@@ -66,6 +74,7 @@ describe.skipIf(!hasEtcd)('Discovery in an etcd of three members', () => {
     await log.saw('store back');
     await untilDone('a commit', () => owner.commit(commitOf(2)));
     expect(log.lines).not.toContain('removed decode-0 1');
-    expect((await owner.list()).instances.map(({ name }) => name)).toEqual(['decode-0']);
+    const { instances } = await waitFor('the list', () => owner.list().catch(() => undefined));
+    expect(instances.map(({ name }) => name)).toEqual(['decode-0']);
   });
 });

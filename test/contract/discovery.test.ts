@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { until } from '../../src/base/until.ts';
 import type { Discovery, InstanceRecord, Lease } from '../../src/discovery/discovery.ts';
 import {
   type Backend,
@@ -11,6 +10,7 @@ import {
 import { EtcdServer, hasEtcd } from '../helpers/etcd-server.ts';
 import { EventLog } from '../helpers/event-log.ts';
 import { makeInstance } from '../helpers/instance.ts';
+import { waitFor } from '../helpers/until.ts';
 
 let etcd: Promise<EtcdServer> | undefined;
 const startEtcd = () => {
@@ -27,6 +27,10 @@ const BACKENDS: [string, boolean, () => Promise<Backend>][] = [
 ];
 
 const INSTANCE_KEY = 'instance.decode-0.1';
+/** For what must not lapse while it is looked at, and for tombstones that must still be there: no stall is that long. */
+const CALM = { ttlMs: 60_000 };
+/** For what must be refreshed and must not lapse: half of it is what a healthy owner may be late. */
+const STEADY = { ttlMs: 2_000 };
 
 describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
   const it = test.skipIf(!canRun);
@@ -56,14 +60,11 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       await owner.register(makeInstance('decode-0'), {});
       const first = (await stored(observer))!;
       expect(first).toEqual({ ...makeInstance('decode-0'), state: 'ready', counter: first.counter });
-      await until(async () => ((await stored(observer))!.counter >= first.counter + 2 ? true : undefined), {
-        deadlineMs: 10_000,
-      });
-      expect((await stored(observer))!.counter).toBeGreaterThanOrEqual(first.counter + 2);
+      await waitFor('the counter to move', async () => (await stored(observer))!.counter >= first.counter + 2);
     });
 
     it('drain, then leave a tombstone; release may be called again', async () => {
-      const [owner, observer] = [await open(), await open()];
+      const [owner, observer] = [await open(CALM), await open(CALM)];
       const lease = await owner.register(makeInstance('decode-0'), {});
       const log = follow(observer);
       await log.saw('upsert decode-0 1 ready');
@@ -94,7 +95,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
     });
 
     it('go to the later of two owners of one (name, generation); the earlier one learns it and touches nothing', async () => {
-      const [first, second, observer] = [await open(), await open(), await open()];
+      const [first, second, observer] = [await open(STEADY), await open(STEADY), await open(STEADY)];
       const old = await first.register(makeInstance('decode-0', 1, { url: 'http://127.0.0.1:1' }), {});
       const log = follow(observer);
       await log.saw('upsert decode-0 1 ready');
@@ -125,7 +126,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       await (await owner.register(makeInstance('decode-0'), {})).release();
       await (await owner.register(makeInstance('decode-0'), {})).release();
       await owner.register(makeInstance('decode-0'), {});
-      await until(() => (log.live.has('decode-0') ? true : undefined), { deadlineMs: 10_000 });
+      await waitFor('the instance', () => log.live.has('decode-0'));
       expect(await stored(observer)).toMatchObject({ state: 'ready' });
       expect((await observer.list()).tombstones).toEqual([]);
     });
@@ -137,7 +138,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
     });
 
     it('are lost after a TTL without a store, and recover with it', async () => {
-      const [owner, observer] = [await open(), await open()];
+      const [owner, observer] = [await open(STEADY), await open(STEADY)];
       const lease = await owner.register(makeInstance('decode-0'), {});
       const log = follow(observer);
       await log.saw('upsert decode-0 1 ready');
@@ -152,11 +153,15 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       const before = log.lines.length;
       await backend.setBroken(false);
       await log.saw('store back', before - 1);
-      await owner.register(makeInstance('decode-0'), {});
+      // The owner's own way to the store may take a moment longer.
+      await waitFor('a registration', () =>
+        owner.register(makeInstance('decode-0'), {}).then(
+          () => true,
+          () => false,
+        ),
+      );
       const { counter } = (await stored(observer))!;
-      await until(async () => ((await stored(observer))!.counter > counter + 3 ? true : undefined), {
-        deadlineMs: 10_000,
-      });
+      await waitFor('the counter to move', async () => (await stored(observer))!.counter > counter + 3);
       // What was known stayed known all the while.
       expect(log.lines.filter((line) => /lapsed|removed/.test(line))).toEqual([]);
     });
@@ -164,7 +169,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
 
   describe('watches', () => {
     it('deliver what exists, then synced, then changes', async () => {
-      const [owner, observer] = [await open(), await open()];
+      const [owner, observer] = [await open(CALM), await open(CALM)];
       await owner.register(makeInstance('decode-0'), {});
       await owner.register(makeInstance('decode-1'), {});
       const log = follow(observer);
@@ -179,18 +184,23 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
     });
 
     it('call a vanished record lapsed, not removed, and take it back', async () => {
-      const [owner, observer] = [await open(), await open()];
+      // The observer is patient: nothing lapses because its counter stands still.
+      const [owner, observer] = [await open(), await open(CALM)];
       await owner.register(makeInstance('decode-0'), {});
       const log = follow(observer);
       await log.saw('synced');
-      await backend.steal(INSTANCE_KEY);
+      // Again and again: its owner may put it back before anybody has looked.
+      await waitFor('a lapse', async () => {
+        await backend.steal(INSTANCE_KEY);
+        return log.lines.includes('lapsed decode-0 1');
+      });
       const lapse = await log.saw('lapsed decode-0 1');
       await log.saw('upsert decode-0 1 ready', lapse);
       expect(log.lines).not.toContain('removed decode-0 1');
     });
 
     it('miss nothing without notifications', async () => {
-      const owner = await open();
+      const owner = await open(CALM); // its tombstone stays until it is seen
       const log = follow(await open({ useHints: false }));
       await log.saw('synced');
       const lease = await owner.register(makeInstance('decode-0'), {});
@@ -203,15 +213,15 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
 
     it('judge a lapse by their own clocks, however far apart', async () => {
       const owner = await open({ now: () => performance.now() - 1e12 });
-      const early = follow(await open({ now: () => performance.now() - 5e9 }));
-      const late = follow(await open({ now: () => performance.now() + 5e9 }));
+      const early = follow(await open({ ...STEADY, now: () => performance.now() - 5e9 }));
+      const late = follow(await open({ ...STEADY, now: () => performance.now() + 5e9 }));
       const stop = new AbortController();
       await owner.register(makeInstance('decode-0'), { signal: stop.signal });
       await Promise.all([early.saw('upsert decode-0 1 ready'), late.saw('upsert decode-0 1 ready')]);
       const { counter } = (await stored(owner))!;
-      await until(async () => ((await stored(owner))!.counter > counter + 3 ? true : undefined), {
-        deadlineMs: 10_000,
-      });
+      const beganMs = performance.now();
+      await waitFor('a TTL to pass', async () => performance.now() - beganMs > STEADY.ttlMs);
+      expect((await stored(owner))!.counter).toBeGreaterThan(counter);
       expect([...early.lines, ...late.lines].filter((line) => line.startsWith('lapsed'))).toEqual([]);
       stop.abort();
       await Promise.all([early.saw('lapsed decode-0 1'), late.saw('lapsed decode-0 1')]);
@@ -263,7 +273,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       const isRight = () =>
         JSON.stringify([...log.live.keys()].sort()) === JSON.stringify(expected) &&
         [...log.live.values()].every(({ state }) => state === 'draining');
-      await until(() => (isRight() ? true : undefined), { deadlineMs: 30_000 });
+      await waitFor('the final state', isRight).catch(() => {}); // what it is instead, says the next line
       expect([...log.live.keys()].sort()).toEqual(expected);
       expect([...log.live.values()].every(({ state }) => state === 'draining')).toBe(true);
       expect((await owner.list()).instances.length).toBe(expected.length);
@@ -287,10 +297,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
     it('are removed by their owner when nobody lists', async () => {
       const owner = await open({ ttlMs: 20 });
       await (await owner.register(makeInstance('decode-0'), {})).release();
-      const gone = await until(async () => ((await backend.keys()).length === 0 ? true : undefined), {
-        deadlineMs: 10_000,
-      });
-      expect(gone).toBe(true);
+      await waitFor('the tombstone to be gone', async () => (await backend.keys()).length === 0);
     });
 
     it('take with them the record they hide', async () => {
@@ -303,8 +310,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
       expect((await observer.list()).instances).toEqual([]);
       clock += 10 * 300;
       await observer.list();
-      await until(async () => ((await backend.keys()).length === 0 ? true : undefined), { deadlineMs: 10_000 });
-      expect(await backend.keys()).toEqual([]);
+      await waitFor('both to be gone', async () => (await backend.keys()).length === 0);
     });
   });
 
@@ -344,7 +350,7 @@ describe.each(BACKENDS)('Discovery: %s', (_name, canRun, createBackend) => {
   });
 
   it('skips garbage and says what it skipped', async () => {
-    const [owner, observer] = [await open(), await open()];
+    const [owner, observer] = [await open(CALM), await open(CALM)];
     await owner.register(makeInstance('decode-0'), {});
     const text = JSON.stringify({ ...(await stored(observer)), format: 1, lease: { number: 1, token: 'x' } });
     const log = follow(observer);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Etcd3 } from 'etcd3';
@@ -54,9 +54,13 @@ export interface FileBackend extends Backend {
 }
 
 export async function createFileBackend(): Promise<FileBackend> {
-  const root = await mkdtemp(path.join(os.tmpdir(), 'dynamo-discovery-'));
+  const own = await mkdtemp(path.join(os.tmpdir(), 'dynamo-discovery-'));
+  await chmod(own, 0o755); // other users shall get as far as `root`
+  const root = path.join(own, 'root');
+  const spare = path.join(own, 'spare');
+  await mkdir(path.join(own, 'real'));
+  await symlink('real', root);
   const folder = path.join(root, DEPLOYMENT);
-  const aside = path.join(root, '.aside');
   return {
     root,
     folder,
@@ -67,17 +71,13 @@ export async function createFileBackend(): Promise<FileBackend> {
     },
     steal: (key) => rm(path.join(folder, `${key}.json`), { force: true }),
     keys: async () => (await readdir(folder).catch(() => [])).map((name) => name.replace(/\.json$/, '')),
-    // A file where the folder was: every access fails, even for root.
+    // A file where a folder should be: every access fails, even for root. In one step each way: nobody finds a place to make a folder anew.
     setBroken: async (broken) => {
-      if (broken) {
-        await rename(folder, aside);
-        await writeFile(folder, '');
-      } else {
-        await rm(folder);
-        await rename(aside, folder);
-      }
+      if (broken) await writeFile(spare, '');
+      else await symlink('real', spare);
+      await rename(spare, root);
     },
-    destroy: () => rm(root, { recursive: true, force: true }),
+    destroy: () => rm(own, { recursive: true, force: true, maxRetries: 10 }),
   };
 }
 
