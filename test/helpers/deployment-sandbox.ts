@@ -65,14 +65,18 @@ export class Sandbox {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pid of this.processes()) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // gone in the meantime
+    // Each time: a supervisor may have started one more before it was killed itself.
+    await waitFor('the processes of the sandbox to be gone', () => {
+      const pids = this.processes();
+      for (const pid of pids) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // gone in the meantime
+        }
       }
-    }
-    await waitFor('the processes of the sandbox to be gone', () => this.processes().length === 0);
+      return pids.length === 0;
+    });
     rmSync(this.#tmp.dir, { recursive: true, force: true });
   }
 }

@@ -12,7 +12,7 @@ export interface MockerProcess extends AsyncDisposable {
   child: ChildProcess;
   /** Everything it wrote to stderr. */
   log(): string;
-  /** Exit status, or the name of the signal that ended it. */
+  /** Exit status, or the name of the signal that ended it; its log is whole by then. */
   exited: Promise<number | string>;
   /** Sum of a metric over its labels; 0 when it is not there. */
   metric(name: string): Promise<number>;

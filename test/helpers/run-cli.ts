@@ -30,11 +30,12 @@ export class LongCommand {
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.child = spawn(dynamo, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout?.on('data', (data: Buffer) => {
-      this.stdout += data.toString();
+    // `setEncoding`: a chunk may end within a character.
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
     });
-    this.child.stderr?.on('data', (data: Buffer) => {
-      this.stderr += data.toString();
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
     });
     this.exited = once(this.child, 'close').then(([code]) => {
       this.#ended = true;

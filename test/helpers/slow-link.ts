@@ -54,15 +54,19 @@ export class SlowLink implements AsyncDisposable {
   }
 }
 
-/** One direction; its first byte also waits for the connection to be made. Timers of one length fire in order. */
+/** One direction; its first byte also waits for the connection to be made. */
 function carry(from: net.Socket, to: net.Socket, oneWayMs: number, connectMs: number): void {
   if (oneWayMs === 0) {
     from.pipe(to);
     return;
   }
   const began = performance.now();
-  const later = (action: () => void) =>
-    setTimeout(action, oneWayMs + Math.max(0, connectMs - (performance.now() - began)));
+  // Each timer carries what has waited longest: timers of different lengths, cut to whole milliseconds, may overtake each other.
+  const waiting: (() => void)[] = [];
+  const later = (action: () => void) => {
+    waiting.push(action);
+    setTimeout(() => waiting.shift()!(), oneWayMs + Math.max(0, connectMs - (performance.now() - began)));
+  };
   from.on('data', (chunk: Buffer) => later(() => to.writable && to.write(chunk)));
   from.on('end', () => later(() => to.end()));
 }

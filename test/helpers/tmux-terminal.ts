@@ -88,7 +88,9 @@ export class TmuxTerminal {
   /** Process id of the command, a child of the terminal's shell. */
   commandPid(): number {
     const shell = this.#tmux('display-message', '-p', '-t', 'it', '#{pane_pid}').trim();
-    return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim().split(' ')[0]);
+    const pid = Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim().split(' ')[0]);
+    if (!pid) throw new Error('the command is not there yet, or not any more');
+    return pid;
   }
 
   /** Closes the terminal under whatever runs in it. */
