@@ -15,17 +15,20 @@ type KnownFacts = Omit<CrashFacts, 'gpus' | 'kernelLines'>;
 export class CrashReporter {
   readonly #folder: string;
   readonly #events: EventLog;
+  readonly #look: typeof lookAtMachine;
   readonly #pending = new Set<Promise<void>>();
 
-  constructor(folder: string, events: EventLog) {
+  /** `look`: asks GPUs and kernel. */
+  constructor(folder: string, events: EventLog, look: typeof lookAtMachine = lookAtMachine) {
     this.#folder = folder;
     this.#events = events;
+    this.#look = look;
   }
 
   /** Returns what is known at once; `onMore` is called when the machine had more to say. Never throws. */
   report(facts: KnownFacts, onMore: (news: CrashNews) => void): CrashNews {
     const first = this.#write({ ...facts, gpus: null, kernelLines: [] });
-    const looking = lookAtMachine(facts.spec.gpus)
+    const looking = this.#look(facts.spec.gpus)
       .then((more) => {
         if (facts.spec.gpus.length > 0 || more.kernelLines.length > 0) onMore(this.#write({ ...facts, ...more }));
       })

@@ -14,8 +14,13 @@ beforeEach(() => {
 });
 afterEach(() => tmp[Symbol.dispose]());
 
+/** On a machine whose kernel has nothing to say: that of the test may have killed something a moment ago. */
 const reporter = (folder = path.join(tmp.dir, 'crash-reports')) =>
-  new CrashReporter(folder, new EventLog(path.join(tmp.dir, 'events'), 'test', (event) => told.push(event.message)));
+  new CrashReporter(
+    folder,
+    new EventLog(path.join(tmp.dir, 'events'), 'test', (event) => told.push(event.message)),
+    async () => ({ gpus: [], kernelLines: [] }),
+  );
 
 function facts(name: string, second: number) {
   return {
