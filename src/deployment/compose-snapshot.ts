@@ -71,14 +71,17 @@ export function ageStatus(status: AgentStatus, ms: number): AgentStatus {
   };
 }
 
+const STARTING: ReadonlySet<AgentStatus['phase']> = new Set(['prepared', 'starting', 'proved', 'published']);
+
 function stateOf(
   record: DeploymentRecord,
   processes: readonly ProcessSnapshot[],
   agents: readonly AgentStatus[],
 ): DeploymentState {
   if (record.phase !== 'committed') return record.phase;
-  // An agent that has not read the commit record yet does not restart anything: the start is not over.
-  if (agents.some((status) => status.phase === 'published')) return 'starting';
+  // An agent that has not read the commit record yet does not restart anything: the start is not over. What was heard of it last may be
+  // of a step before.
+  if (agents.some(({ phase }) => STARTING.has(phase))) return 'starting';
   // Those that come or go with a change say nothing about those that stay.
   const moving = new Set([...(record.change?.added.map(({ name }) => name) ?? []), ...(record.change?.removed ?? [])]);
   const isWell = processes.every((process) => process.state === 'ready' || moving.has(process.name));

@@ -34,6 +34,14 @@ describe('composeSnapshot', () => {
     expect(compose({ agents }).state).toBe('degraded');
   });
 
+  it.each(['starting', 'proved', 'published'] as const)(
+    'is starting while an agent was last heard to be %s',
+    (phase) => {
+      const agents = new Map([['local', makeStatus(record, {}, { phase })]]);
+      expect(compose({ agents }).state).toBe('starting');
+    },
+  );
+
   it('is starting before the commit, whatever its processes say', () => {
     const starting = makeRecord({ phase: 'starting' });
     expect(compose({ record: starting }).state).toBe('starting');
