@@ -39,10 +39,10 @@ describe('dynamo wait and dynamo events', () => {
     const late = await box.run('wait', 'idle', '--timeout', '1ms');
     expect(late).toMatchObject({ code: 8 });
     expect(late.stderr).toMatch(/quickstart was not idle within 1 ms: [12] requests? (is|are) in flight/);
-    const idle = box.start('wait', 'idle');
+    const idle = box.start('wait', 'idle', '--timeout', '2m');
     letGo.abort();
     expect(await answer).toBe('let go');
-    expect(await idle.exited).toBe(0);
+    expect(await idle.exited, idle.stderr).toBe(0);
     expect(idle.stdout).toBe('quickstart is idle\n');
 
     expect(await box.run('stop')).toMatchObject({ code: 0 });
