@@ -122,9 +122,12 @@ export class AgentLinks {
   }
 
   async #keep(link: AgentLink, generation: number, signal: AbortSignal, superseded: () => void): Promise<void> {
+    // A host may be away for days: why is told once, and again when it is another reason.
+    let told = '';
     for (let attempt = 0; !signal.aborted && this.#links.includes(link); ) {
       if (link.connected && link.status) {
         attempt = 0;
+        told = '';
         await pause(LOOK_MS, signal);
         continue;
       }
@@ -134,7 +137,9 @@ export class AgentLinks {
         if (status.phase === 'published') await link.request('settle', { generation });
       } catch (error) {
         if (signal.aborted || !this.#links.includes(link)) return;
-        this.#options.events.write('agent-lost', `no line to the agent of ${link.host}: ${messageOf(error)}`);
+        const problem = `no line to the agent of ${link.host}: ${messageOf(error)}`;
+        if (problem !== told) this.#options.events.write('agent-lost', problem);
+        told = problem;
         if (error instanceof DynamoError && error.code === 'SUPERSEDED') return superseded();
         await pause(backoffDelay(RECONNECT, attempt, Math.random()), signal);
         attempt += 1;
