@@ -5,6 +5,7 @@ import { packageRoot } from '../../src/base/package-root.ts';
 import { hasEtcd } from '../helpers/etcd-server.ts';
 import { Fleet } from '../helpers/fleet.ts';
 import type { LongCommand } from '../helpers/run-cli.ts';
+import { findUnlike, ShownOutputs } from '../helpers/shown-outputs.ts';
 import type { TestHost } from '../helpers/test-host.ts';
 import { hasTestHosts } from '../helpers/test-hosts.ts';
 import { waitFor } from '../helpers/until.ts';
@@ -59,11 +60,11 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('GPUs of several hosts that are not f
     const file = '/run/lock/dynamo/gpu-1.lock';
     const ada = background(
       two,
-      `mkdir -p -m 1777 /run/lock/dynamo; echo 'ada (prefill-0)' > ${file}; exec 9<${file}; flock -x 9; exec sleep 600`,
+      `mkdir -p -m 1777 /run/lock/dynamo; echo 'llama (prefill-0)' > ${file}; exec 9<${file}; flock -x 9; exec sleep 600`,
     );
     await waitFor('the lock to be held', () => two.run(`flock -n ${file} true || echo held`).trim() === 'held');
     const command = waiting();
-    await says(command, 'waiting: GPU 1 of host-2 held by ada\n');
+    await says(command, 'waiting: GPU 1 of host-2 held by llama\n');
     // But for the looks of `--wait` itself.
     await waitFor('nothing of ours to run on the other host', () => one.processes().length === 0);
     expect(one.run('ls /run/lock/dynamo 2>/dev/null || true')).toBe('');
@@ -76,7 +77,10 @@ describe.skipIf(!hasTestHosts || !hasEtcd)('GPUs of several hosts that are not f
     }
     ada.end();
     expect(await command.exited, command.stdout + command.stderr).toBe(0);
-    expect(command.stdout).toContain('all is free after');
+    const page = new ShownOutputs(readFileSync(path.join(packageRoot, 'docs', 'operations.md'), 'utf8'));
+    const { lines } = page.take('GPUs are taken, or a host is away', 1);
+    const printed = command.stdout.replaceAll(`(${one.user}@`, '(ada@').split('\n');
+    expect(findUnlike(lines, printed)).toBeUndefined();
     const view = await fleet.ready();
     expect(new Set(view.processes.flatMap(({ host, gpus }) => (gpus.length > 0 ? [`${host} ${gpus}`] : [])))).toEqual(
       new Set(['host-1 0,1', 'host-2 0,1']),

@@ -30,8 +30,9 @@ function shape(line: string): string {
   return line
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replace(/\b\d\d-\d\d \d\d:\d\d:\d\d\b/g, 'TIME')
+    .replace(/\b\d+\.\d+\.\d+-[0-9a-f]{12}\b/g, 'VERSION')
     .replace(/\d{8}T\d{6}Z-\d+/g, 'TIME')
-    .replace(/\b(?:\d+(?:\.\d+)? (?:h|m|s|ms) ?)+(?![\w/])/g, 'N s ')
+    .replace(/\b(?:\d+(?:\.\d+)? (?:h|min|m|s|ms) ?)+(?![\w/])/g, 'N s ')
     .replace(/(?<![\w-])\d+(?:\.\d+)*(?!\w)/g, 'N')
     .replace(/\s+/g, ' ')
     .trim();
