@@ -35,7 +35,7 @@ export function composeSnapshot(parts: SnapshotParts): DeploymentSnapshot {
   return {
     schemaVersion: 1,
     name: record.name,
-    state: stateOf(record, processes, [...parts.agents.values()]),
+    state: stateOf(record, processes, parts.agents),
     generation: record.generation,
     epoch: parts.epoch,
     unattended: parts.controllerPid === null && record.phase === 'committed',
@@ -76,14 +76,15 @@ const STARTING: ReadonlySet<AgentStatus['phase']> = new Set(['prepared', 'starti
 function stateOf(
   record: DeploymentRecord,
   processes: readonly ProcessSnapshot[],
-  agents: readonly AgentStatus[],
+  agents: ReadonlyMap<string, AgentStatus>,
 ): DeploymentState {
   if (record.phase !== 'committed') return record.phase;
+  // Those that come or go with a change say nothing about those that stay, nor does the agent of a host that only joins.
+  const moving = new Set([...(record.change?.added.map(({ name }) => name) ?? []), ...(record.change?.removed ?? [])]);
+  const hosts = new Set(processes.filter(({ name }) => !moving.has(name)).map(({ host }) => host));
   // An agent that has not read the commit record yet does not restart anything: the start is not over. What was heard of it last may be
   // of a step before.
-  if (agents.some(({ phase }) => STARTING.has(phase))) return 'starting';
-  // Those that come or go with a change say nothing about those that stay.
-  const moving = new Set([...(record.change?.added.map(({ name }) => name) ?? []), ...(record.change?.removed ?? [])]);
+  if ([...agents].some(([host, { phase }]) => hosts.has(host) && STARTING.has(phase))) return 'starting';
   const isWell = processes.every((process) => process.state === 'ready' || moving.has(process.name));
   return isWell ? 'ready' : 'degraded';
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DynamoError } from '../../../src/base/errors.ts';
 import { ageStatus, composeSnapshot, type SnapshotParts } from '../../../src/deployment/compose-snapshot.ts';
-import type { DeploymentRecord } from '../../../src/deployment/record.ts';
+import type { DeploymentRecord, PendingChange } from '../../../src/deployment/record.ts';
 import { makeRecord, makeStatus } from '../../helpers/snapshots.ts';
 
 const record = makeRecord();
@@ -41,6 +41,19 @@ describe('composeSnapshot', () => {
       expect(compose({ agents }).state).toBe('starting');
     },
   );
+
+  it('is what it was while a host joins for a change, however far its agent is', () => {
+    const joining = { ...record.plan.processes[1]!, name: 'decode-1', host: 'host-3' };
+    const change = { ...({} as PendingChange), what: 'decode 1 → 2', added: [joining], removed: [] };
+    const changing = makeRecord({ change });
+    for (const phase of ['prepared', 'starting', 'proved', 'published'] as const) {
+      const agents = new Map([
+        ['local', makeStatus(record)],
+        ['host-3', makeStatus(record, {}, { host: 'host-3', phase, processes: [] })],
+      ]);
+      expect(compose({ record: changing, agents }).state).toBe('ready');
+    }
+  });
 
   it('is starting before the commit, whatever its processes say', () => {
     const starting = makeRecord({ phase: 'starting' });
