@@ -136,6 +136,7 @@ export function describeLongStart(steps: readonly StepSnapshot[]): string | unde
 export function describePhases(phases: readonly PhaseSnapshot[]): string | undefined {
   const total = phases.reduce((sum, { ms }) => sum + ms, 0);
   if (total < WORTH_TELLING_MS || phases.filter(({ phase }) => phase !== 'prove').length < 2) return undefined;
-  const each = phases.map(({ phase, ms }) => `${phase} ${formatDuration(ms)}`);
+  // Pairs may be proven by the other side: then nothing of it was waited for here.
+  const each = phases.flatMap(({ phase, ms }) => (ms > 0 ? [`${phase} ${formatDuration(ms)}`] : []));
   return `${formatDuration(total)} to start: ${each.join(', ')}`;
 }

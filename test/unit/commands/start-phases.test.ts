@@ -12,6 +12,12 @@ describe('what a start was busy with', () => {
     );
   });
 
+  it('leaves out what took no time', () => {
+    expect(describePhases(phases(['start', 2_000], ['weights', 30_000], ['prove', 0]))).toBe(
+      '32.0 s to start: start 2.0 s, weights 30.0 s',
+    );
+  });
+
   it('is not told where it was short, or where nothing is known but that it started', () => {
     expect(describePhases(phases(['start', 500], ['weights', 1_000]))).toBeUndefined();
     expect(describePhases(phases(['start', 60_000], ['prove', 1_000]))).toBeUndefined();
