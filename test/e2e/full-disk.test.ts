@@ -5,17 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DeploymentSnapshot } from '../../src/deployment/snapshot.ts';
 import { processesWithEnv, readStat } from '../../src/supervise/identity.ts';
 import { ask } from '../helpers/deployment-sandbox.ts';
+import { kill } from '../helpers/kill.ts';
 import { type CliResult, runCli } from '../helpers/run-cli.ts';
 import { tmpDir } from '../helpers/tmp-dir.ts';
 import { waitFor } from '../helpers/until.ts';
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone in the meantime
-  }
-}
 
 /** A small disk of its own needs the right to mount one. */
 const canMount = (() => {
@@ -93,7 +86,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     expect((await run(...serve)).code).toBe(0);
     const { controller, agents } = JSON.parse((await run('status', '--json')).stdout) as DeploymentSnapshot;
     const supervisors = [controller!.pid, agents[0]!.pid!];
-    supervisors.forEach(kill);
+    for (const pid of supervisors) kill(pid);
     await waitFor('both to be gone', () => supervisors.every((pid) => ['Z', undefined].includes(readStat(pid)?.state)));
     await fill();
     const stopped = await run('stop', 'quickstart');

@@ -7,7 +7,7 @@ import { packageRoot } from '../../src/base/package-root.ts';
 import { Sandbox } from '../helpers/deployment-sandbox.ts';
 import { hasEtcd } from '../helpers/etcd-server.ts';
 import type { CliResult } from '../helpers/run-cli.ts';
-import { findUnlike, ShownOutputs } from '../helpers/shown-outputs.ts';
+import { findUnlike, OF_SEVERAL_HOSTS, printedBy, ShownOutputs } from '../helpers/shown-outputs.ts';
 import type { TestHost } from '../helpers/test-host.ts';
 import { hasTestHosts, TestHosts } from '../helpers/test-hosts.ts';
 import { hasTmux, TmuxTerminal } from '../helpers/tmux-terminal.ts';
@@ -51,42 +51,14 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
   const writeHosts = (...hosts: TestHost[]) =>
     box.file('hosts.yaml', JSON.stringify({ hosts: hosts.map((host) => net.entry(host)) }));
   const folder = () => path.dirname(box.file('unused', ''));
-  /** A command of the page; its files are those of the test. */
-  const type = (command: string): Promise<CliResult> =>
-    box.run(
-      ...command
-        .split(' ')
-        .slice(1)
-        .map((word) => (/\.yaml$/.test(word) ? path.join(folder(), word) : word)),
-    );
-  const printedBy = ({ stdout, stderr }: CliResult) => `${stderr}${stdout}`.trimEnd().split('\n');
-  /** In the words of the page: another user started it, from another machine. */
-  const asAda = (lines: readonly string[]) =>
-    lines.map((line) => line.replaceAll(`${os.userInfo().username}@${os.hostname()}`, 'ada@laptop'));
-
-  async function expectTyped(from: ShownOutputs, heading: string, at: number): Promise<void> {
-    const { commands, lines } = from.take(heading, at);
-    const printed: string[] = [];
-    for (const command of commands) {
-      const result = await type(command);
-      expect(result.code, result.stderr + result.stdout).toBe(0);
-      printed.push(...printedBy(result));
-    }
-    expect(findUnlike(lines, asAda(printed))).toBeUndefined();
-  }
-  function expectShown(from: ShownOutputs, heading: string, at: number, printed: readonly string[]): void {
-    expect(findUnlike(from.take(heading, at).lines, asAda(printed))).toBeUndefined();
-  }
-  async function comesToShow(heading: string, readLines: () => Promise<readonly string[]>): Promise<void> {
-    const { lines } = operations.take(heading);
-    let unlike: string | undefined;
-    await waitFor('the output of the page', async () => {
-      unlike = findUnlike(lines, await readLines());
-      return unlike === undefined;
-    }).catch((error: Error) => {
-      throw new Error(`${error.message}: ${unlike}`);
-    });
-  }
+  /** A command of the page; its files are those of the test. What it prints is in the words of the page. */
+  const type = async (words: readonly string[]): Promise<CliResult> => {
+    const files = words.map((word) => (/\.yaml$/.test(word) ? path.join(folder(), word) : word));
+    const { code, stdout, stderr } = await box.run(...files);
+    return { code, stdout: asAda(stdout), stderr: asAda(stderr) };
+  };
+  /** Another user started it, from another machine. */
+  const asAda = (text: string) => text.replaceAll(`${os.userInfo().username}@${os.hostname()}`, 'ada@laptop');
   const ready = () =>
     waitFor('fleet to be ready', async () => {
       const view = await box.status('fleet');
@@ -95,8 +67,8 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
   const status = async () => printedBy(await box.run('status', 'fleet'));
 
   it('from two bare hosts to a first token', async () => {
-    await expectTyped(hostsPage, 'From two bare hosts to a first token', 0);
-    await expectTyped(hostsPage, 'From two bare hosts to a first token', 1);
+    await hostsPage.expectTyped('From two bare hosts to a first token', 0, type);
+    await hostsPage.expectTyped('From two bare hosts to a first token', 1, type);
     const { endpoint } = await ready();
     const { lines } = hostsPage.take('From two bare hosts to a first token', 2);
     const [more, ...shown] = lines;
@@ -122,14 +94,14 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
       ...['serve', other.file('fleet.yaml', recipe), '--hosts', path.join(folder(), 'hosts.yaml'), '--detach'],
     );
     expect(code).not.toBe(0);
-    expectShown(operations, 'A host belongs to another launcher', 0, stderr.split('\n'));
+    operations.expect('A host belongs to another launcher', 0, asAda(stderr).split('\n'));
   });
 
   it('one host more, and a worker on it', async () => {
     writeHosts(one, two, three);
-    const known = await type('dynamo serve fleet.yaml --hosts hosts.yaml --rolling --detach');
+    const known = await type('serve fleet.yaml --hosts hosts.yaml --rolling --detach'.split(' '));
     expect(known.code, known.stderr).toBe(0);
-    await expectTyped(operations, 'More or fewer workers, on more or fewer hosts', 0);
+    await operations.expectTyped('More or fewer workers, on more or fewer hosts', 0, type);
     expect((await ready()).processes.find(({ name }) => name === 'decode-1')?.host).toBe('host-3');
   });
 
@@ -140,7 +112,7 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
     host.killSshd();
     await host.startSshd();
     const tries = () => host.sshdLog().match(/Connection (from|closed|reset)/g)?.length ?? 0;
-    await comesToShow('A host does not let in any more', async () =>
+    await operations.comesToShow('A host does not let in any more', 0, async () =>
       printedBy(await box.run('events', 'fleet'))
         .filter((line) => line.includes('agent-lost'))
         .map((line) => line.replace(/^.*?(?=agent-lost)/, '')),
@@ -156,25 +128,25 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
 
   it('a host lost, and a stop without it', async () => {
     await two.kill();
-    await comesToShow('A host is lost', status);
+    await operations.comesToShow('A host is lost', 0, status);
     const { code, stderr } = await box.run('stop', 'fleet');
     expect(code).not.toBe(0);
-    expectShown(operations, 'Stop with a host away', 0, stderr.split('\n'));
+    operations.expect('Stop with a host away', 0, stderr.split('\n'));
     await two.reboot();
     expect((await box.run('stop', 'fleet')).stdout).toBe('fleet is stopped; nothing is left\n');
   });
 
   it('the launcher without its folder', async () => {
     writeHosts(one, two);
-    const { code, stderr } = await type('dynamo serve fleet.yaml --hosts hosts.yaml --detach');
+    const { code, stderr } = await type('serve fleet.yaml --hosts hosts.yaml --detach'.split(' '));
     expect(code, stderr).toBe(0);
     rmSync(box.deploymentDir('fleet'), { recursive: true, maxRetries: 20, retryDelay: 50 });
-    await expectTyped(operations, 'The launcher, or its state folder, is gone', 0);
+    await operations.expectTyped('The launcher, or its state folder, is gone', 0, type);
   });
 
   it('strangers, and cleaning up', async () => {
     for (const host of [one, two]) strangers(host, 'some');
-    await expectTyped(hostsPage, 'Checking hosts', 0);
+    await hostsPage.expectTyped('Checking hosts', 0, type);
     const { commands, lines } = hostsPage.take('Cleaning up');
     expect(commands).toEqual(['dynamo hosts clean --hosts hosts.yaml']);
     const args = ['hosts', 'clean', '--hosts', path.join(folder(), 'hosts.yaml')];
@@ -183,8 +155,9 @@ describe.skipIf(!hasTestHosts || !hasEtcd || !hasTmux)('docs/hosts.md and docs/o
     expect(findUnlike(lines, asked.split('\n'))).toBeUndefined();
     terminal.press('n', 'Enter');
     await terminal.exitStatus(60_000);
-    const done = await type(`${commands[0]} --yes`);
+    const done = await type(['hosts', 'clean', '--hosts', 'hosts.yaml', '--yes']);
     expect(done.code, done.stderr).toBe(0);
     expect(hostsPage.left()).toEqual(['What it costs, 0']);
+    expect(operations.left().filter((block) => OF_SEVERAL_HOSTS.includes(block))).toEqual([]);
   });
 });

@@ -6,72 +6,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { deploymentPaths } from '../../src/deployment/state-dir.ts';
 import { ask, Sandbox, supervisors } from '../helpers/deployment-sandbox.ts';
-import type { CliResult } from '../helpers/run-cli.ts';
-import { findUnlike, ShownOutputs } from '../helpers/shown-outputs.ts';
+import { kill } from '../helpers/kill.ts';
+import { OF_SEVERAL_HOSTS, OF_TAKEN_GPUS, printedBy, ShownOutputs } from '../helpers/shown-outputs.ts';
 import { waitFor } from '../helpers/until.ts';
 
 /** Every output that docs/operations.md shows is made to be printed; those of several hosts by hosts-pages.test.ts. */
 const shown = new ShownOutputs(readFileSync(path.join(packageRoot, 'docs', 'operations.md'), 'utf8'));
 
-/** Shown elsewhere, or not to be made here, each with the reason. */
-const ELSEWHERE = [
-  'A host is lost, 0',
-  'A host does not let in any more, 0',
-  'Stop with a host away, 0',
-  'A host belongs to another launcher, 0',
-  'The launcher, or its state folder, is gone, 0',
-  'GPUs are taken, or a host is away, 1',
-  'More or fewer workers, on more or fewer hosts, 0',
-];
 /** A process that SIGKILL does not end needs a broken driver or file system. */
 const CANNOT_BE_MADE = ['`dynamo stop` leaves something, 0'];
 
 const free = ['--set', 'frontend.port=auto'];
-const printedBy = ({ stdout, stderr }: CliResult): string[] => `${stderr}${stdout}`.trimEnd().split('\n');
 
-/** The block's lines are among those printed. */
-function expectShown(heading: string, at: number, printed: readonly string[]): void {
-  expect(findUnlike(shown.take(heading, at).lines, printed)).toBeUndefined();
-}
-
-/** Runs the commands that the block shows, as they stand but for the port of `serve`, and compares what they print. */
-async function expectTyped(
-  box: Sandbox,
-  heading: string,
-  at: number,
-  names: Record<string, string> = {},
-): Promise<void> {
-  const { commands, lines } = shown.take(heading, at);
-  const printed: string[] = [];
-  for (const command of commands) {
-    const words = command.split(' ').map((word) => names[word] ?? word);
-    expect(words[0]).toBe('dynamo');
-    const result = await box.run(...words.slice(1), ...(words[1] === 'serve' ? free : []));
-    expect(result.code, result.stderr).toBe(0);
-    printed.push(...printedBy(result));
-  }
-  expect(findUnlike(lines, printed)).toBeUndefined();
-}
-
-/** The block is shown by `read` sooner or later: what it shows is passed through, or comes a moment after its cause. */
-async function comesToShow(heading: string, at: number, read: () => Promise<readonly string[]>): Promise<void> {
-  const { lines } = shown.take(heading, at);
-  let unlike: string | undefined;
-  await waitFor('the output of the page', async () => {
-    unlike = findUnlike(lines, await read());
-    return unlike === undefined;
-  }).catch((error: Error) => {
-    throw new Error(`${error.message}: ${unlike}`);
-  });
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It ended in the meantime.
-  }
-}
+/** Runs what the page says, as it stands but for the port of `serve` and the files of the test. */
+const typeIn =
+  (box: Sandbox, names: Record<string, string> = {}) =>
+  (words: readonly string[]) =>
+    box.run(...words.map((word) => names[word] ?? word), ...(words[0] === 'serve' ? free : []));
 
 describe('docs/operations.md: one deployment through its troubles', () => {
   let box: Sandbox;
@@ -86,7 +37,7 @@ describe('docs/operations.md: one deployment through its troubles', () => {
   const status = async () => printedBy(await box.run('status', 'quickstart'));
 
   it('a worker that dies', async () => {
-    await comesToShow('A worker dies', 0, async () => {
+    await shown.comesToShow('A worker dies', 0, async () => {
       // Again where it was too quick to be seen.
       const pid = await pidOf('decode-1');
       if (pid !== null) kill(pid, 'SIGKILL');
@@ -96,7 +47,7 @@ describe('docs/operations.md: one deployment through its troubles', () => {
   });
 
   it('a worker taken out and in again; none left', async () => {
-    await expectTyped(box, 'Taking one worker out', 0);
+    await shown.expectTyped('Taking one worker out', 0, typeIn(box));
     const { endpoint } = await box.ready();
     for (const name of ['decode-0', 'decode-1']) expect((await box.run('drain', name)).code).toBe(0);
     const response = await fetch(`${endpoint}/v1/chat/completions`, {
@@ -105,7 +56,7 @@ describe('docs/operations.md: one deployment through its troubles', () => {
       body: JSON.stringify({ model: 'mock-model', messages: [{ role: 'user', content: 'Hello' }] }),
     });
     expect(response.status).toBe(503);
-    expectShown('No worker of a kind is left', 0, [await response.text()]);
+    shown.expect('No worker of a kind is left', 0, [await response.text()]);
     const health = await fetch(`${endpoint}/health`);
     expect(health.status).toBe(503);
     expect(await health.text()).toContain('"stage":"mock-model: no decode worker is ready"');
@@ -115,12 +66,12 @@ describe('docs/operations.md: one deployment through its troubles', () => {
 
   it('the controller dead, then adopted; controller and agent dead', async () => {
     kill(supervisors(await box.ready()).controller, 'SIGKILL');
-    await comesToShow('The controller dies', 0, status);
-    await expectTyped(box, 'The controller dies', 1);
+    await shown.comesToShow('The controller dies', 0, status);
+    await shown.expectTyped('The controller dies', 1, typeIn(box));
     const { controller, agent } = supervisors(await box.ready());
     kill(controller, 'SIGKILL');
     kill(agent, 'SIGKILL');
-    await comesToShow('Controller and agent die', 0, status);
+    await shown.comesToShow('Controller and agent die', 0, status);
     const adopted = await box.run('serve', 'recipes/quickstart.yaml', ...free, '--detach');
     expect(adopted.code, adopted.stderr).toBe(0);
     await box.ready();
@@ -131,8 +82,8 @@ describe('docs/operations.md: one deployment through its troubles', () => {
     const away = `${folder}.away`;
     renameSync(folder, away);
     writeFileSync(folder, '');
-    await comesToShow('The discovery store is gone', 0, status);
-    await comesToShow('The discovery store is gone', 1, async () => [
+    await shown.comesToShow('The discovery store is gone', 0, status);
+    await shown.comesToShow('The discovery store is gone', 1, async () => [
       ...readFileSync(path.join(box.deploymentDir(), 'logs', 'frontend.log'), 'utf8')
         .split('\n')
         .filter((line) => line.includes('discovery store')),
@@ -141,7 +92,7 @@ describe('docs/operations.md: one deployment through its troubles', () => {
         .filter((line) => line.includes('"process":"decode-1","type":"lease-lost"')),
     ]);
     kill((await pidOf('decode-0'))!, 'SIGKILL');
-    await comesToShow('The discovery store is gone', 2, status);
+    await shown.comesToShow('The discovery store is gone', 2, status);
     rmSync(folder);
     renameSync(away, folder);
     await box.ready();
@@ -151,8 +102,8 @@ describe('docs/operations.md: one deployment through its troubles', () => {
     const { controller } = supervisors(await box.ready());
     kill(controller, 'SIGSTOP');
     const refused = await box.run('serve', 'recipes/quickstart.yaml', ...free, '--detach');
-    expectShown('The controller is suspended (SIGSTOP, a stopped container)', 0, printedBy(refused));
-    await expectTyped(box, 'The controller is suspended (SIGSTOP, a stopped container)', 1);
+    shown.expect('The controller is suspended (SIGSTOP, a stopped container)', 0, printedBy(refused));
+    await shown.expectTyped('The controller is suspended (SIGSTOP, a stopped container)', 1, typeIn(box));
     expect(box.processes()).toEqual([]);
   });
 });
@@ -173,7 +124,7 @@ workers:
     const { code, stderr } = await box.run('serve', recipe, '--detach');
     expect(code, stderr).toBe(0);
     const { endpoint } = await box.status('faulty');
-    await comesToShow('A worker dies', 1, async () => {
+    await shown.comesToShow('A worker dies', 1, async () => {
       for (let requests = 0; requests < 8; requests += 1) await ask(endpoint, 'm').catch(() => {});
       return printedBy(await box.run('status', 'faulty'));
     });
@@ -187,7 +138,7 @@ workers:
     expect(code, stderr).toBe(0);
     const { processes } = await box.status('faulty');
     kill(processes.find((process) => process.name === 'decode-0')!.pid!, 'SIGSTOP');
-    await comesToShow('A worker hangs', 0, async () =>
+    await shown.comesToShow('A worker hangs', 0, async () =>
       readFileSync(deploymentPaths(box.deploymentDir('faulty')).events, 'utf8').split('\n'),
     );
     await box.run('stop', 'faulty');
@@ -212,8 +163,8 @@ workers:
 
   it('an engine that ends, or is never ready', async () => {
     await using box = new Sandbox();
-    expectShown('A start fails', 0, await fails(box, one(', args: { fault: "fail-start:CUDA out of memory" }')));
-    expectShown('A start fails', 1, await fails(box, one(', args: { fault: never-ready }')));
+    shown.expect('A start fails', 0, await fails(box, one(', args: { fault: "fail-start:CUDA out of memory" }')));
+    shown.expect('A start fails', 1, await fails(box, one(', args: { fault: never-ready }')));
   });
 
   it('a port in use', async () => {
@@ -222,12 +173,12 @@ workers:
     expect(holder.code, holder.stderr).toBe(0);
     const { endpoint } = await box.ready();
     const result = await box.run('serve', box.file('faulty.yaml', one('', new URL(endpoint).port)), '--detach');
-    expectShown('A start fails', 2, printedBy(result));
+    shown.expect('A start fails', 2, printedBy(result));
   });
 
   it('a pair that does not transfer', async () => {
     await using box = new Sandbox();
-    expectShown('A start fails', 3, await fails(box, one(', args: { fault: refuse-transfer }')));
+    shown.expect('A start fails', 3, await fails(box, one(', args: { fault: refuse-transfer }')));
   });
 
   it('a controller that dies', async () => {
@@ -237,7 +188,7 @@ workers:
     await serve.readUntil(/decode-0 +starting/);
     kill(supervisors(await box.status('faulty')).controller, 'SIGKILL');
     expect(await serve.exited).not.toBe(0);
-    expectShown('The controller dies during a start', 0, serve.stderr.split('\n'));
+    shown.expect('The controller dies during a start', 0, serve.stderr.split('\n'));
     const stopped = await box.run('stop', 'faulty');
     expect(stopped.code, stopped.stderr).toBe(0);
   });
@@ -257,7 +208,7 @@ workers:
     );
     const result = await box.run('serve', recipe, '--detach');
     const printed = printedBy(result).map((line) => line.replace(` of ${os.userInfo().username} `, ' of bob '));
-    expectShown('GPUs are taken, or a host is away', 0, printed);
+    shown.expect('GPUs are taken, or a host is away', 0, printed);
   });
 });
 
@@ -275,12 +226,12 @@ workers:
   const { code, stderr } = await box.run('serve', recipe, '--detach');
   expect(code, stderr).toBe(0);
   box.file('my-recipe.yaml', text(20));
-  await expectTyped(box, 'The recipe changed', 0, { 'my-recipe.yaml': recipe });
+  await shown.expectTyped('The recipe changed', 0, typeIn(box, { 'my-recipe.yaml': recipe }));
   await box.run('stop', 'mine');
 });
 
 it('docs/operations.md: every output was made', () => {
-  expect(shown.left().sort()).toEqual([...ELSEWHERE, ...CANNOT_BE_MADE].sort());
+  expect(shown.left().sort()).toEqual([...OF_SEVERAL_HOSTS, OF_TAKEN_GPUS, ...CANNOT_BE_MADE].sort());
 });
 
 /** A process that does nothing, for as long as it is needed. */

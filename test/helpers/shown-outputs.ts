@@ -1,3 +1,7 @@
+import { expect } from 'vitest';
+import type { CliResult } from './run-cli.ts';
+import { waitFor } from './until.ts';
+
 /** A block of a page that shows what is printed, and the heading it stands under. */
 export interface ShownOutput {
   heading: string;
@@ -76,8 +80,54 @@ export class ShownOutputs {
     return { commands, lines: block!.lines.filter((line) => !line.startsWith('$ ')) };
   }
 
+  /** The block's lines are among those printed. */
+  expect(heading: string, at: number, printed: readonly string[]): void {
+    expect(findUnlike(this.take(heading, at).lines, printed)).toBeUndefined();
+  }
+
+  /** Runs the commands of the block with `run`, which gets their words; all end with 0 and print what it shows. */
+  async expectTyped(heading: string, at: number, run: (words: readonly string[]) => Promise<CliResult>): Promise<void> {
+    const { commands, lines } = this.take(heading, at);
+    const printed: string[] = [];
+    for (const command of commands) {
+      const [program, ...words] = command.split(' ');
+      expect(program).toBe('dynamo');
+      const result = await run(words);
+      expect(result.code, result.stderr + result.stdout).toBe(0);
+      printed.push(...printedBy(result));
+    }
+    expect(findUnlike(lines, printed)).toBeUndefined();
+  }
+
+  /** The block is shown by `read` sooner or later: what it shows is passed through, or comes a moment after its cause. */
+  async comesToShow(heading: string, at: number, read: () => Promise<readonly string[]>): Promise<void> {
+    const { lines } = this.take(heading, at);
+    let unlike: string | undefined;
+    await waitFor('the output of the page', async () => {
+      unlike = findUnlike(lines, await read());
+      return unlike === undefined;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${unlike}`);
+    });
+  }
+
   /** `heading, block` of what nobody took. */
   left(): string[] {
     return this.#left.map(({ heading, at }) => `${heading}, ${at}`);
   }
 }
+
+/** What a command printed, on either stream. */
+export const printedBy = ({ stdout, stderr }: CliResult): string[] => `${stderr}${stdout}`.trimEnd().split('\n');
+
+/** Blocks of docs/operations.md that several hosts are needed for, which one test of that page leaves to another. */
+export const OF_SEVERAL_HOSTS: readonly string[] = [
+  'A host belongs to another launcher, 0',
+  'A host does not let in any more, 0',
+  'A host is lost, 0',
+  'More or fewer workers, on more or fewer hosts, 0',
+  'Stop with a host away, 0',
+  'The launcher, or its state folder, is gone, 0',
+];
+/** Made by hosts-wait.test.ts, whose hosts have GPUs that are taken. */
+export const OF_TAKEN_GPUS = 'GPUs are taken, or a host is away, 1';

@@ -10,6 +10,7 @@ import { processesWithEnv, readStat } from '../../src/supervise/identity.ts';
 import type { AgentMethods, EventRecord } from '../../src/supervise/protocol.ts';
 import { type Methods, RpcPeer } from '../../src/supervise/rpc.ts';
 import { socketPath } from '../../src/supervise/socket-path.ts';
+import { kill } from './kill.ts';
 import { tmpDir } from './tmp-dir.ts';
 import { startRequest, trivialPlan } from './trivial-plan.ts';
 import { waitFor } from './until.ts';
@@ -176,14 +177,6 @@ export class TestDeployment implements AsyncDisposable {
       return pids.length === 0;
     });
     this.#tmp[Symbol.dispose]();
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone already
   }
 }
 

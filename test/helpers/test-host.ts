@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../src/base/package-root.ts';
+import { kill } from './kill.ts';
 import { makeKey } from './test-hosts.ts';
 import type { TestSwitch } from './test-switch.ts';
 import { waitFor } from './until.ts';
@@ -248,12 +249,4 @@ function isListening(host: string): Promise<boolean> {
     socket.once('connect', () => socket.destroy());
     socket.once('timeout', () => socket.destroy());
   });
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone already
-  }
 }

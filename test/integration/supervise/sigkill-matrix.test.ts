@@ -8,6 +8,7 @@ import { createDiscovery } from '../../../src/discovery/create-discovery.ts';
 import { processesWithEnv, readStat } from '../../../src/supervise/identity.ts';
 import { tryLock } from '../../../src/supervise/locks.ts';
 import { START_STEPS } from '../../../src/supervise/start-steps.ts';
+import { kill } from '../../helpers/kill.ts';
 import { tmpDir } from '../../helpers/tmp-dir.ts';
 import { startRequest, trivialPlan, trivialProcess } from '../../helpers/trivial-plan.ts';
 import { waitFor } from '../../helpers/until.ts';
@@ -50,14 +51,6 @@ const snapshot = async () => {
   client?.peer.close();
   return client?.hello.snapshot;
 };
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone already
-  }
-}
 
 function programOf(pid: number): string {
   try {
